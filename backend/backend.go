@@ -128,6 +128,8 @@ const MaxDocumentSize = 64 << 20
 type Ref struct {
 	Name    string
 	Version Version
+	// ModTime is when the ref was last written, or the zero time.
+	ModTime time.Time
 	Document
 }
 

@@ -1,0 +1,57 @@
+package backend
+
+import (
+	"context"
+	"time"
+)
+
+// Trace receives what happens below a call, where the caller cannot see it:
+// requests that drivers make, and retries. It travels in a context, as the
+// standard library's httptrace does. The functions may be nil; they may be
+// called at the same time from several goroutines and must return quickly.
+type Trace struct {
+	// Request is called for each request sent to a store.
+	Request func(op string)
+	// Retry is called before an operation is tried again, after err, once wait
+	// has passed.
+	Retry func(op string, err error, wait time.Duration)
+}
+
+type traceKey struct{}
+
+// WithTrace returns a context whose calls report to t, and to the trace that
+// ctx already has.
+func WithTrace(ctx context.Context, t *Trace) context.Context {
+	return context.WithValue(ctx, traceKey{}, &tracers{own: t, outer: tracersOf(ctx)})
+}
+
+// tracers is a trace and those around it.
+type tracers struct {
+	own   *Trace
+	outer *tracers
+}
+
+func tracersOf(ctx context.Context) *tracers {
+	t, _ := ctx.Value(traceKey{}).(*tracers)
+	return t
+}
+
+// TraceRequest reports a request to the traces of ctx. Drivers call it once for
+// each request that they send.
+func TraceRequest(ctx context.Context, op string) {
+	for t := tracersOf(ctx); t != nil; t = t.outer {
+		if t.own.Request != nil {
+			t.own.Request(op)
+		}
+	}
+}
+
+// TraceRetry reports a retry to the traces of ctx. Whoever repeats a request
+// calls it.
+func TraceRetry(ctx context.Context, op string, err error, wait time.Duration) {
+	for t := tracersOf(ctx); t != nil; t = t.outer {
+		if t.own.Retry != nil {
+			t.own.Retry(op, err, wait)
+		}
+	}
+}
