@@ -1,0 +1,94 @@
+package backend
+
+import (
+	"encoding/csv"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/url"
+	"strings"
+)
+
+// redacted stands for the value of a secret. It is no valid value of one, so
+// that a printed location is not mistaken for a working one.
+const redacted = "REDACTED"
+
+// String returns BuildKit's spelling with secrets replaced by REDACTED. It is
+// "" for the zero Location.
+func (l Location) String() string { return l.buildkit(l.hidden()) }
+
+// Reveal returns BuildKit's spelling with secrets: parsing it gives the same
+// location. It must not be logged.
+func (l Location) Reveal() string { return l.buildkit(l.Attrs()) }
+
+// URL returns the location as a URL with secrets replaced by REDACTED. It is ""
+// for the zero Location.
+func (l Location) URL() string { return l.url(l.hidden()) }
+
+// RevealURL returns the location as a URL with secrets: parsing it gives the
+// same location. It must not be logged.
+func (l Location) RevealURL() string { return l.url(l.Attrs()) }
+
+// Format implements [fmt.Formatter]: every verb prints [Location.String].
+func (l Location) Format(f fmt.State, verb rune) {
+	_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), l.String())
+}
+
+// MarshalText implements [encoding.TextMarshaler] with [Location.String], which
+// makes it the form in JSON too.
+func (l Location) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// LogValue implements [slog.LogValuer] with [Location.String].
+func (l Location) LogValue() slog.Value { return slog.StringValue(l.String()) }
+
+// hidden returns the attributes of l with secrets replaced.
+func (l Location) hidden() map[string]string {
+	s := l.get()
+	attrs := maps.Clone(s.attrs)
+	for key := range attrs {
+		if a, _ := s.driver.attr(key); a.Secret {
+			attrs[key] = redacted
+		}
+	}
+	return attrs
+}
+
+func (l Location) buildkit(attrs map[string]string) string {
+	if l.IsZero() {
+		return ""
+	}
+	fields := []string{"type=" + l.Type()}
+	for _, key := range l.get().driver.order(attrs) {
+		fields = append(fields, key+"="+attrs[key])
+	}
+	var line strings.Builder
+	w := csv.NewWriter(&line)
+	_ = w.Write(fields) // a strings.Builder takes every write
+	w.Flush()
+	return strings.TrimSuffix(line.String(), "\n")
+}
+
+func (l Location) url(attrs map[string]string) string {
+	if l.IsZero() {
+		return ""
+	}
+	d := l.get().driver
+	place := d.Type + "://"
+	if d.URL.Format != nil {
+		u := d.URL.Format(attrs)
+		u.Scheme = d.Type
+		place = u.String()
+	}
+	separator := "?"
+	for _, key := range d.order(attrs) {
+		place += separator + key + "=" + escapeQuery(attrs[key])
+		separator = "&"
+	}
+	return place
+}
+
+// readable undoes the parts of [url.QueryEscape] that a query does not need,
+// and its use of "+" for space, which not every reader understands.
+var readable = strings.NewReplacer("+", "%20", "%2F", "/", "%3A", ":", "%3B", ";", "%2C", ",")
+
+func escapeQuery(value string) string { return readable.Replace(url.QueryEscape(value)) }

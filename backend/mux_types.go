@@ -1,0 +1,71 @@
+package backend
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// typeLike matches the type of a driver.
+var typeLike = regexp.MustCompile(`^[a-z][a-z0-9]*$`)
+
+// elsewhere says what to do about a type that larder knows, if no driver of it
+// is registered.
+func elsewhere(typ string) (advice string, ok bool) {
+	const module = "github.com/larder-build/larder/"
+	switch typ {
+	case "local", "mem", "registry", "gha", "s3", "azblob":
+		return "register the driver of package " + module + "backend/" + typ, true
+	case "inline":
+		return "an inline cache is read from its image: type=registry,ref=IMAGE or type=local,src=LAYOUT", true
+	}
+	return "", false
+}
+
+// find returns the driver of a type, or an error that says which there are.
+func (m *Mux) find(typ string) (Driver, error) {
+	if d, ok := m.driver(typ); ok {
+		return d, nil
+	}
+	if advice, ok := elsewhere(typ); ok {
+		return Driver{}, invalidf("type %s is not available here (%s): %s", typ, m.types(), advice)
+	}
+	if !keyLike.MatchString(typ) {
+		return Driver{}, invalidf("malformed type, want one of %s", m.types())
+	}
+	if best, ok := nearest(strings.ToLower(typ), m.typeList()); ok {
+		return Driver{}, invalidf("unknown type %s, did you mean %s?", typ, best)
+	}
+	return Driver{}, invalidf("unknown type %s, want one of %s", typ, m.types())
+}
+
+func (m *Mux) typeList() []string {
+	var types []string
+	for _, d := range m.drivers {
+		types = append(types, d.Type)
+	}
+	slices.Sort(types)
+	return types
+}
+
+func (m *Mux) types() string {
+	if len(m.drivers) == 0 {
+		return "no driver is registered"
+	}
+	return strings.Join(m.typeList(), ", ")
+}
+
+// imageLike matches a reference to an image with its host, which must have a
+// dot or a port, or be localhost, to be told from a path or a word.
+var imageLike = regexp.MustCompile(`^(localhost|[\w-]+(\.[\w-]+)+|[\w.-]+:\d+)(:\d+)?/[\w./:@-]+$`)
+
+// unclear returns the error for a text that is in no form of a location. It
+// does not repeat the text, which may be a misplaced secret.
+func (m *Mux) unclear(s string) error {
+	if imageLike.MatchString(s) {
+		if _, err := m.find("registry"); err != nil {
+			return err
+		}
+	}
+	return invalidf("want type=TYPE,key=value,..., a URL such as local:///dir, or a path with its ./ or / in front")
+}
