@@ -2,6 +2,8 @@ package backend
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -139,4 +141,34 @@ func (o OpenOptions) withDefaults() OpenOptions {
 		o.Now = time.Now
 	}
 	return o
+}
+
+// check returns what is wrong with a driver's description of itself.
+func (d Driver) check() error {
+	seen := map[string]bool{"type": true}
+	for _, a := range d.Attrs {
+		if len(a.Aliases) > 0 && (a.Name == d.Refs.Attr || a.Name == d.Refs.Digest) {
+			return fmt.Errorf("attribute %q names refs and has aliases", a.Name)
+		}
+		for _, key := range a.keys() {
+			if seen[key] || !keyLike.MatchString(key) || key != strings.ToLower(key) {
+				return fmt.Errorf("attribute %q is malformed, reserved or given twice", key)
+			}
+			seen[key] = true
+		}
+	}
+	for _, key := range []string{d.Refs.Attr, d.Refs.Digest} {
+		if key != "" && !seen[key] {
+			return fmt.Errorf("attribute %q names refs and is not described", key)
+		}
+	}
+	switch {
+	case !typeLike.MatchString(d.Type):
+		return errors.New("its type is not of lower-case letters and digits")
+	case d.Open == nil:
+		return errors.New("it has no Open")
+	case (d.URL.Parse == nil) != (d.URL.Format == nil), (d.Refs.Split == nil) != (d.Refs.Join == nil):
+		return errors.New("it has one half of a syntax")
+	}
+	return nil
 }

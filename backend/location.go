@@ -105,17 +105,25 @@ func (l Location) WithRef(names ...string) Location {
 // Value returns the value of an attribute, under its name or any alias; if it
 // was not given, its default or "". It does not hide secrets.
 func (l Location) Value(name string) string {
-	s := l.get()
-	a, ok := s.driver.attr(name)
+	a, ok := l.get().driver.attr(name)
 	if !ok {
 		return ""
 	}
-	for _, key := range a.keys() {
-		if value, ok := s.attrs[key]; ok {
-			return value
-		}
+	if value, ok := l.lookup(a); ok {
+		return value
 	}
 	return a.Default
+}
+
+// lookup returns the value that was given for an attribute.
+func (l Location) lookup(a Attr) (value string, ok bool) {
+	attrs := l.get().attrs
+	for _, key := range a.keys() {
+		if value, ok = attrs[key]; ok {
+			break
+		}
+	}
+	return value, ok
 }
 
 // Attrs returns the attributes that were given, but for "type", in BuildKit's
@@ -145,6 +153,9 @@ func (l Location) Check() error {
 		return invalidf("it is empty")
 	}
 	s := l.get()
+	if err := s.driver.checkRefs(s.refs); err != nil {
+		return err
+	}
 	_, err := s.driver.locate(given(s.attrs))
 	return err
 }

@@ -90,8 +90,7 @@ func parseAttribute(n int, field string) (attribute, error) {
 // urlScheme matches the beginning of a URL.
 var urlScheme = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*):(//)?`)
 
-// cutScheme reports whether s is a URL: it has "://", or the type of a driver
-// before a colon.
+// cutScheme reports whether s is a URL: it has "://", or a type before a colon.
 func (m *Mux) cutScheme(s string) (scheme string, ok bool) {
 	match := urlScheme.FindStringSubmatch(s)
 	if match == nil {
@@ -99,7 +98,8 @@ func (m *Mux) cutScheme(s string) (scheme string, ok bool) {
 	}
 	scheme = strings.ToLower(match[1])
 	_, registered := m.driver(scheme)
-	return scheme, registered || match[2] != ""
+	_, known := elsewhere(scheme)
+	return scheme, registered || known || match[2] != ""
 }
 
 // parseURL reads the URL of a location of the driver's type.

@@ -74,8 +74,7 @@ func (l Location) url(attrs map[string]string) string {
 	}
 	d := l.get().driver
 	place := d.Type + "://"
-	if d.URL.Format != nil {
-		u := d.URL.Format(attrs)
+	if u := d.formatPlace(attrs); u != (url.URL{}) {
 		u.Scheme = d.Type
 		place = u.String()
 	}
@@ -85,6 +84,14 @@ func (l Location) url(attrs map[string]string) string {
 		separator = "&"
 	}
 	return place
+}
+
+// formatPlace returns the part of a URL that the driver writes.
+func (d Driver) formatPlace(attrs map[string]string) url.URL {
+	if d.URL.Format == nil {
+		return url.URL{}
+	}
+	return *d.URL.Format(attrs)
 }
 
 // readable undoes the parts of [url.QueryEscape] that a query does not need,

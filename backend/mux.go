@@ -1,8 +1,6 @@
 package backend
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -74,7 +72,7 @@ func (m *Mux) Parse(s string) (Location, error) {
 		}
 		return m.locate(d, attrs)
 	}
-	if strings.Contains(s, "=") {
+	if strings.Contains(s, "=") && !strings.HasPrefix(s, ".") && !strings.HasPrefix(s, "/") {
 		attrs, err := parseFields(s)
 		if err != nil {
 			return Location{}, err
@@ -119,90 +117,4 @@ func (m *Mux) locate(d Driver, attrs []attribute) (Location, error) {
 		return Location{}, err
 	}
 	return l, nil
-}
-
-// Open opens the store at a location, which it checks again. Attributes that
-// are not given come from the environment, if Options has a Getenv and the
-// attribute knows a variable. The caller closes the backend. The location's
-// refs play no part: they are for the methods of the backend.
-func (m *Mux) Open(ctx context.Context, l Location) (Backend, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	l, err := m.complete(l)
-	if err != nil {
-		return nil, err
-	}
-	b, err := l.get().driver.Open(ctx, l, m.Options.withDefaults())
-	if err != nil {
-		return nil, err
-	}
-	if m.Wrap != nil {
-		b = m.Wrap(b, l)
-	}
-	return b, nil
-}
-
-// complete returns l, checked against this Mux's driver of its type, with
-// what the environment adds.
-func (m *Mux) complete(l Location) (Location, error) {
-	if l.IsZero() {
-		return l, l.Check()
-	}
-	d, err := m.find(l.Type())
-	if err != nil {
-		return l, err
-	}
-	if l, err = d.locate(append(given(l.Attrs()), m.fromEnv(d, l)...)); err != nil {
-		return l, err
-	}
-	return l, l.missing(false)
-}
-
-// fromEnv returns what the environment says of attributes that l lacks.
-func (m *Mux) fromEnv(d Driver, l Location) []attribute {
-	if m.Options.Getenv == nil {
-		return nil
-	}
-	set := l.Attrs()
-	var found []attribute
-	for _, a := range d.Attrs {
-		if slices.ContainsFunc(a.keys(), func(key string) bool { return set[key] != "" }) {
-			continue
-		}
-		for _, name := range a.Env {
-			if value := m.Options.Getenv(name); value != "" {
-				found = append(found, attribute{a.Name, value})
-				break
-			}
-		}
-	}
-	return found
-}
-
-// check returns what is wrong with a driver's description of itself.
-func (d Driver) check() error {
-	seen := map[string]bool{"type": true}
-	for _, a := range d.Attrs {
-		for _, key := range a.keys() {
-			if seen[key] || !keyLike.MatchString(key) || key != strings.ToLower(key) {
-				return fmt.Errorf("attribute %q is malformed, reserved or given twice", key)
-			}
-			seen[key] = true
-		}
-	}
-	for _, key := range []string{d.Refs.Attr, d.Refs.Digest} {
-		if key != "" && !seen[key] {
-			return fmt.Errorf("attribute %q names refs and is not described", key)
-		}
-	}
-	switch {
-	case !typeLike.MatchString(d.Type):
-		return errors.New("its type is not of lower-case letters and digits")
-	case d.Open == nil:
-		return errors.New("it has no Open")
-	case (d.URL.Parse == nil) != (d.URL.Format == nil), (d.Refs.Split == nil) != (d.Refs.Join == nil):
-		return errors.New("it has one half of a syntax")
-	}
-	return nil
 }

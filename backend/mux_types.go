@@ -67,5 +67,5 @@ func (m *Mux) unclear(s string) error {
 			return err
 		}
 	}
-	return invalidf("want type=TYPE,key=value,..., a URL such as local:///dir, or a path with its ./ or / in front")
+	return invalidf("want type=TYPE,key=value,..., a URL such as local:///dir, or a path that begins with ./ or / and has neither ? nor ,")
 }
