@@ -1,0 +1,60 @@
+package manifest
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/larder-build/larder/blob"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Layer types beside those that the OCI recommends.
+const (
+	// BuildKit writes these with oci-mediatypes=false.
+	dockerLayer = "application/vnd.docker.image.rootfs.diff.tar"
+	// Layers that were not to be pushed; deprecated, but caches still hold them.
+	dockerForeignLayer    = "application/vnd.docker.image.rootfs.foreign.diff.tar"
+	nonDistributableLayer = "application/vnd.oci.image.layer.nondistributable.v1.tar"
+)
+
+// Unusable yields the layers that BuildKit cannot use, with the reason. It
+// fails a build that meets one of a wrong type or size, and rebuilds what needs
+// one without a diffID, so they are best removed: see [Manifest.Without].
+func (m *Manifest) Unusable() iter.Seq2[int, error] {
+	return func(yield func(int, error) bool) {
+		for i, l := range m.Layers {
+			if err := l.CheckUsable(); err != nil && !yield(i, err) {
+				return
+			}
+		}
+	}
+}
+
+// CheckUsable returns an error matching [blob.ErrInvalid] if BuildKit cannot use
+// the layer: because its diffID is not known, because its media type is not
+// that of a tar layer of OCI or Docker, or because it has no bytes. The bytes
+// themselves are not looked at.
+func (l Layer) CheckUsable() error {
+	switch {
+	case l.DiffID == "":
+		return fmt.Errorf("%w: layer %s has no diffID", blob.ErrInvalid, l.Digest)
+	case !isLayerType(l.MediaType):
+		return fmt.Errorf("%w: layer %s: media type is %s, want that of a layer", blob.ErrInvalid, l.Digest, blob.Quote(l.MediaType))
+	case l.Size <= 0:
+		return fmt.Errorf("%w: layer %s: size is %d, want more than 0", blob.ErrInvalid, l.Digest, l.Size)
+	}
+	return nil
+}
+
+// isLayerType knows the types that containerd, and so BuildKit, can unpack:
+// DiffCompression in containerd's package core/images.
+func isLayerType(mediaType string) bool {
+	switch mediaType {
+	case ocispec.MediaTypeImageLayer, ocispec.MediaTypeImageLayerGzip, ocispec.MediaTypeImageLayerZstd,
+		nonDistributableLayer, nonDistributableLayer + "+gzip", nonDistributableLayer + "+zstd",
+		dockerLayer, dockerLayer + ".gzip", dockerLayer + ".zstd",
+		dockerForeignLayer, dockerForeignLayer + ".gzip":
+		return true
+	}
+	return false
+}
