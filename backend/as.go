@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"io"
 
 	"github.com/larder-build/larder/blob"
 )
@@ -38,4 +39,11 @@ type Copier interface {
 	// effect if this pair of stores, or this blob, has to be copied the
 	// ordinary way. Otherwise it keeps the promises of Blobs.Put.
 	CopyFrom(ctx context.Context, src Backend, d blob.Descriptor) error
+}
+
+// RawOpener is an optional interface of wrappers that verify what is read.
+// OpenRaw is Open without that, for a receiver that verifies by itself, as the
+// Put of every backend does.
+type RawOpener interface {
+	OpenRaw(ctx context.Context, d blob.Descriptor, off, n int64) (io.ReadCloser, error)
 }

@@ -159,9 +159,13 @@ type Info struct {
 	// Encoding names the form of manifests that others expect on this kind of
 	// store: "oci-manifest" or "flat".
 	Encoding string
-	// VerifiesPut says that the store itself checks the digest of what arrives,
-	// so that a client need not.
+	// VerifiesPut says that the far end checks the digest of what arrives, so
+	// that Put passes bytes on without looking at them, and is fastest if it is
+	// given files. Put keeps its promises either way.
 	VerifiesPut bool
+	// CheapStat says that Stat costs no request, so that there is no point in
+	// avoiding it.
+	CheapStat bool
 	// MaxDocumentSize is the largest document of a ref in bytes, or 0 for
 	// [MaxDocumentSize].
 	MaxDocumentSize int64
