@@ -3,6 +3,8 @@ package manifest
 import (
 	"cmp"
 	"slices"
+
+	"github.com/larder-build/larder/blob"
 )
 
 // Canonical returns m in the one order that depends on its content alone, so
@@ -26,11 +28,10 @@ func (m *Manifest) Canonical() *Manifest {
 func (u *union) canonical() *Manifest {
 	layers := u.sortedLayers()
 	records := u.sortedRecords()
-	m := u.manifest
-	for i := range m.Records {
-		m.Records[i].Results = u.foldResults(m.Records[i].Results)
+	for i, r := range u.Records {
+		u.Records[i].Results = u.foldResults(r.Results)
 	}
-	arranged := m.arrange(layers, records)
+	arranged := u.arrange(layers, records)
 	for _, r := range arranged.Records {
 		foldInputs(r.Inputs, u.side)
 	}
@@ -70,15 +71,14 @@ func newPositions(order []int, n int) []int {
 }
 
 func (u *union) sortedLayers() []int {
-	layers := u.manifest.Layers
-	below := func(l Layer) string {
+	below := func(l Layer) blob.Digest {
 		if l.Parent == NoParent {
 			return ""
 		}
-		return string(layers[l.Parent].Digest)
+		return u.Layers[l.Parent].Digest
 	}
-	return sortedPositions(len(layers), func(i, j int) int {
-		a, b := layers[i], layers[j]
+	return sortedPositions(len(u.Layers), func(i, j int) int {
+		a, b := u.Layers[i], u.Layers[j]
 		return cmp.Or(
 			cmp.Compare(a.Digest, b.Digest),
 			cmp.Compare(below(a), below(b)),
@@ -88,12 +88,12 @@ func (u *union) sortedLayers() []int {
 }
 
 func (u *union) sortedRecords() []int {
-	for _, r := range u.manifest.Records {
+	for _, r := range u.Records {
 		u.sortAlternatives(r)
 	}
-	return sortedPositions(len(u.manifest.Records), func(i, j int) int {
+	return sortedPositions(len(u.Records), func(i, j int) int {
 		return cmp.Or(
-			u.compareSteps(u.manifest.Records[i], u.manifest.Records[j]),
+			u.compareSteps(u.Records[i], u.Records[j]),
 			u.recordKeys[i].compare(u.recordKeys[j]),
 		)
 	})
@@ -126,7 +126,7 @@ func (u *union) compareSteps(a, b Record) int {
 func (u *union) compareLinked(a, b Link) int {
 	return cmp.Or(
 		cmp.Compare(a.Selector, b.Selector),
-		cmp.Compare(u.manifest.Records[a.Record].Digest, u.manifest.Records[b.Record].Digest),
+		cmp.Compare(u.Records[a.Record].Digest, u.Records[b.Record].Digest),
 	)
 }
 

@@ -48,7 +48,7 @@ func (l Layer) owned() Layer {
 }
 
 func compareUsable(a, b Layer) int {
-	switch usableA, usableB := a.CheckUsable() == nil, b.CheckUsable() == nil; {
+	switch usableA, usableB := a.defect() == nil, b.defect() == nil; {
 	case usableA == usableB:
 		return 0
 	case usableA:

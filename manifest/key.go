@@ -23,6 +23,14 @@ func (k key) compare(other key) int { return bytes.Compare(k[:], other[:]) }
 
 func (k key) digest() blob.Digest { return digest.NewDigestFromBytes(digest.SHA256, k[:]) }
 
+// keyed is a manifest with the keys of its layers and records.
+type keyed struct {
+	*Manifest
+	layerKeys, recordKeys []key
+}
+
+func (m *Manifest) keyed() keyed { return keyed{m, m.layerKeys(), m.recordKeys()} }
+
 // layerKeys returns the key of each layer.
 func (m *Manifest) layerKeys() []key {
 	keys := make([]key, len(m.Layers))

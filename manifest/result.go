@@ -25,16 +25,16 @@ func (r identifiedResult) compare(other identifiedResult) int {
 	)
 }
 
-func (u *union) identify(r Result) identifiedResult {
+func (k keyed) identify(r Result) identifiedResult {
 	if r.Chain == nil {
-		return identifiedResult{Result: r, stack: u.layerKeys[r.Layer], layers: u.layerKeys[r.Layer]}
+		return identifiedResult{Result: r, stack: k.layerKeys[r.Layer], layers: k.layerKeys[r.Layer]}
 	}
 	var stack key
 	h := newHasher()
 	h.number(len(r.Chain))
 	for _, i := range r.Chain {
-		stack = stackOn(stack, u.manifest.Layers[i].Digest)
-		h.key(u.layerKeys[i])
+		stack = stackOn(stack, k.Layers[i].Digest)
+		h.key(k.layerKeys[i])
 	}
 	return identifiedResult{Result: r, stack: stack, layers: h.sum()}
 }

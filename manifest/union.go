@@ -10,25 +10,22 @@ import (
 // once, in the order in which they first come up. It is what Canonical, Merge
 // and Overlay have in common; a side says how they settle what differs.
 type union struct {
+	keyed
 	side     side
-	manifest *Manifest
-
-	layerKeys  []key
-	layerAt    map[key]int
-	recordKeys []key
-	recordAt   map[key]int
+	layerAt  map[key]int
+	recordAt map[key]int
 }
 
 func newUnion(side side) *union {
-	return &union{side: side, manifest: &Manifest{}, layerAt: map[key]int{}, recordAt: map[key]int{}}
+	return &union{side: side, keyed: keyed{Manifest: &Manifest{}}, layerAt: map[key]int{}, recordAt: map[key]int{}}
 }
 
 // add joins m into u and returns where its layers and records stand there.
 func (u *union) add(m *Manifest) (layers, records []int) {
 	layers = u.addLayers(m)
 	records = u.addRecords(m, layers)
-	u.manifest.Extra = joinFields(u.manifest.Extra, m.Extra, u.side)
-	u.manifest.Envelope = joinFields(u.manifest.Envelope, m.Envelope, u.side)
+	u.Extra = joinFields(u.Extra, m.Extra, u.side)
+	u.Envelope = joinFields(u.Envelope, m.Envelope, u.side)
 	return layers, records
 }
 
@@ -42,12 +39,12 @@ func (u *union) addLayers(m *Manifest) []int {
 		}
 		at, known := u.layerAt[keys[i]]
 		if known {
-			u.manifest.Layers[at] = joinLayers(u.manifest.Layers[at], l, u.side)
+			u.Layers[at] = joinLayers(u.Layers[at], l, u.side)
 		} else {
-			at = len(u.manifest.Layers)
+			at = len(u.Layers)
 			u.layerAt[keys[i]] = at
 			u.layerKeys = append(u.layerKeys, keys[i])
-			u.manifest.Layers = append(u.manifest.Layers, l.owned())
+			u.Layers = append(u.Layers, l.owned())
 		}
 		moved[i] = at
 	}
@@ -65,12 +62,12 @@ func (u *union) addRecords(m *Manifest, layers []int) []int {
 		r.Extra = maps.Clone(r.Extra)
 		at, known := u.recordAt[keys[i]]
 		if known {
-			u.manifest.Records[at] = joinRecords(u.manifest.Records[at], r, u.side)
+			u.Records[at] = joinRecords(u.Records[at], r, u.side)
 		} else {
-			at = len(u.manifest.Records)
+			at = len(u.Records)
 			u.recordAt[keys[i]] = at
 			u.recordKeys = append(u.recordKeys, keys[i])
-			u.manifest.Records = append(u.manifest.Records, r)
+			u.Records = append(u.Records, r)
 		}
 		moved[i] = at
 	}

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 
@@ -19,7 +20,7 @@ const (
 
 // Unusable yields the layers that BuildKit cannot use, with the reason. It
 // fails a build that meets one of a wrong type or size, and rebuilds what needs
-// one without a diffID, so they are best removed: see [Manifest.Without].
+// one without a diffID, so they are best removed: [Manifest.Usable] does.
 func (m *Manifest) Unusable() iter.Seq2[int, error] {
 	return func(yield func(int, error) bool) {
 		for i, l := range m.Layers {
@@ -35,13 +36,20 @@ func (m *Manifest) Unusable() iter.Seq2[int, error] {
 // that of a tar layer of OCI or Docker, or because it has no bytes. The bytes
 // themselves are not looked at.
 func (l Layer) CheckUsable() error {
+	if err := l.defect(); err != nil {
+		return fmt.Errorf("%w: layer %s: %w", blob.ErrInvalid, l.Digest, err)
+	}
+	return nil
+}
+
+func (l Layer) defect() error {
 	switch {
 	case l.DiffID == "":
-		return fmt.Errorf("%w: layer %s has no diffID", blob.ErrInvalid, l.Digest)
+		return errors.New("diffID is unknown")
 	case !isLayerType(l.MediaType):
-		return fmt.Errorf("%w: layer %s: media type is %s, want that of a layer", blob.ErrInvalid, l.Digest, blob.Quote(l.MediaType))
+		return fmt.Errorf("media type is %s, want that of a layer", blob.Quote(l.MediaType))
 	case l.Size <= 0:
-		return fmt.Errorf("%w: layer %s: size is %d, want more than 0", blob.ErrInvalid, l.Digest, l.Size)
+		return fmt.Errorf("size is %d, want more than 0", l.Size)
 	}
 	return nil
 }

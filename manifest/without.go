@@ -51,8 +51,9 @@ func (m *Manifest) WithoutBlobs(gone map[blob.Digest]bool) (*Manifest, Lost) {
 	return m.Without(func(i int) bool { return gone[m.Layers[i].Digest] })
 }
 
-// WithoutUnusable is Without for the layers that BuildKit cannot use.
-func (m *Manifest) WithoutUnusable() (*Manifest, Lost) {
+// Usable is Without for the layers that BuildKit cannot use, which
+// [Manifest.Unusable] yields.
+func (m *Manifest) Usable() (*Manifest, Lost) {
 	return m.Without(func(i int) bool { return m.Layers[i].CheckUsable() != nil })
 }
 

@@ -164,7 +164,7 @@ func TestCompactOfALossIsCompact(t *testing.T) {
 	})
 }
 
-func TestWithoutUnusable(t *testing.T) {
+func TestUsable(t *testing.T) {
 	tests := []struct {
 		name   string
 		change func(*Layer)
@@ -192,12 +192,12 @@ func TestWithoutUnusable(t *testing.T) {
 					t.Error("Unusable gives no reason")
 				}
 			}
-			got, lost := m.WithoutUnusable()
+			got, lost := m.Usable()
 			if usable := bad == nil; usable != tt.want {
 				t.Errorf("Unusable = %v, want usable %v", bad, tt.want)
 			}
 			if usable := !got.IsEmpty() && lost == (Lost{}); usable != tt.want {
-				t.Errorf("WithoutUnusable lost %+v, want usable %v", lost, tt.want)
+				t.Errorf("Usable lost %+v, want usable %v", lost, tt.want)
 			}
 		})
 	}
