@@ -16,7 +16,7 @@ import (
 // function that returns it, such as local.Driver.
 type Driver struct {
 	// Type is the value of the attribute "type" and the scheme of the URL. It
-	// consists of lower-case letters and digits.
+	// consists of two or more lower-case letters and digits, a letter first.
 	Type string
 	// Attrs are the attributes that a location of this type may have, in the
 	// order in which they are printed, [CommonAttrs] included.

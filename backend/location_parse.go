@@ -87,10 +87,17 @@ func parseAttribute(n int, field string) (attribute, error) {
 	return attribute{strings.ToLower(key), value}, checkText(name, value)
 }
 
-// urlScheme matches the beginning of a URL.
-var urlScheme = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*):(//)?`)
+var (
+	// urlScheme matches the beginning of a URL. A single letter is no scheme but
+	// a volume of Windows.
+	urlScheme = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]+):(//)?`)
+	// portLike matches what follows the colon in host:5000/repository.
+	portLike = regexp.MustCompile(`^[0-9]+/`)
+)
 
 // cutScheme reports whether s is a URL: it has "://", or a type before a colon.
+// What looks like a host with a port is none, because hosts of registries are
+// called "registry" and "local" indeed.
 func (m *Mux) cutScheme(s string) (scheme string, ok bool) {
 	match := urlScheme.FindStringSubmatch(s)
 	if match == nil {
@@ -99,7 +106,8 @@ func (m *Mux) cutScheme(s string) (scheme string, ok bool) {
 	scheme = strings.ToLower(match[1])
 	_, registered := m.driver(scheme)
 	_, known := elsewhere(scheme)
-	return scheme, registered || known || match[2] != ""
+	short := (registered || known) && !portLike.MatchString(s[len(match[0]):])
+	return scheme, short || match[2] != ""
 }
 
 // parseURL reads the URL of a location of the driver's type.

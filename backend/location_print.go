@@ -91,7 +91,11 @@ func (d Driver) formatPlace(attrs map[string]string) url.URL {
 	if d.URL.Format == nil {
 		return url.URL{}
 	}
-	return *d.URL.Format(attrs)
+	u := *d.URL.Format(attrs)
+	if portLike.MatchString(u.Opaque) {
+		u.Opaque = "%3" + u.Opaque // The first digit encoded, lest it be taken for a port.
+	}
+	return u
 }
 
 // readable undoes the parts of [url.QueryEscape] that a query does not need,

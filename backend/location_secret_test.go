@@ -124,12 +124,12 @@ func TestCheckOfSecretIsNotQuoted(t *testing.T) {
 	m := new(backend.Mux)
 	refuse := func(string) error { return errors.New("want something else") }
 	m.Register(backend.Driver{
-		Type: "x", Open: openNothing,
+		Type: "xx", Open: openNothing,
 		Attrs: []backend.Attr{{Name: "open", Check: refuse}, {Name: "hidden", Secret: true, Check: refuse}},
 	})
 	for text, want := range map[string]string{
-		"x:?open=canary":   `invalid location: attribute open is "canary", want something else`,
-		"x:?hidden=canary": "invalid location: attribute hidden: want something else",
+		"xx:?open=canary":   `invalid location: attribute open is "canary", want something else`,
+		"xx:?hidden=canary": "invalid location: attribute hidden: want something else",
 	} {
 		if _, err := m.Parse(text); err == nil || err.Error() != want {
 			t.Errorf("Parse(%s) = %v, want %s", text, err, want)

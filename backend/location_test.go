@@ -44,6 +44,8 @@ func TestParseLocation(t *testing.T) {
 		{"URL with plus", "local:///a+b?tag=1+2", "1+2", "type=local,src=/a+b,tag=1+2", "local:///a+b?tag=1%2B2"},
 		{"URL with semicolon", "local:///c?tag=a;b", "a b", "type=local,src=/c,tag=a;b", "local:///c?tag=a;b"},
 		{"URL of a relative path", "local:c%2Bd?tag=x", "x", "type=local,src=c+d,tag=x", "local:c+d?tag=x"},
+		{"relative path that looks like a port", "type=local,src=50/c", "latest", "type=local,src=50/c", "local:%350/c"},
+		{"relative path of digits", "local:50?tag=x", "x", "type=local,src=50,tag=x", "local:50?tag=x"},
 		{"URL with the path in the query", "local:?src=/c", "latest", "type=local,src=/c", "local:///c"},
 		{"bare path", "/c", "latest", "type=local,src=/c", "local:///c"},
 		{"bare path with equals sign", "/c=d", "latest", "type=local,src=/c=d", "local:///c=d"},
@@ -65,6 +67,7 @@ func TestParseLocation(t *testing.T) {
 		{"bare image", "localhost/r:v1", "v1", "type=registry,ref=localhost/r:v1", "registry://localhost/r:v1"},
 		{"bare image whose host is a type", "registry:5000/r", "latest", "type=registry,ref=registry:5000/r", "registry://registry:5000/r"},
 
+		{"bare image whose host is another type", "local:5000/r:x", "x", "type=registry,ref=local:5000/r:x", "registry://local:5000/r:x"},
 		{"nothing but a type", "type=gha", "buildkit", "type=gha", "gha://"},
 		{"URL of nothing", "gha://", "buildkit", "type=gha", "gha://"},
 		{"URL of a query", "gha://?scope=main", "main", "type=gha,scope=main", "gha://?scope=main"},

@@ -53,6 +53,9 @@ func (m *Mux) Parse(s string) (Location, error) {
 	if err := checkText("it", s); err != nil {
 		return Location{}, err
 	}
+	if scheme, ok := m.cutScheme(s); ok {
+		return m.parseURL(scheme, s)
+	}
 	for _, d := range m.drivers {
 		if d.Bare == nil {
 			continue
@@ -60,17 +63,6 @@ func (m *Mux) Parse(s string) (Location, error) {
 		if attrs, ok := d.Bare(s); ok {
 			return m.locate(d, given(attrs))
 		}
-	}
-	if scheme, ok := m.cutScheme(s); ok {
-		d, err := m.find(scheme)
-		if err != nil {
-			return Location{}, err
-		}
-		attrs, err := d.parseURL(s)
-		if err != nil {
-			return Location{}, err
-		}
-		return m.locate(d, attrs)
 	}
 	if strings.Contains(s, "=") && !strings.HasPrefix(s, ".") && !strings.HasPrefix(s, "/") {
 		attrs, err := parseFields(s)
@@ -80,6 +72,19 @@ func (m *Mux) Parse(s string) (Location, error) {
 		return m.locateTyped(attrs)
 	}
 	return Location{}, m.unclear(s)
+}
+
+// parseURL returns the location that a URL with the given scheme spells.
+func (m *Mux) parseURL(scheme, s string) (Location, error) {
+	d, err := m.find(scheme)
+	if err != nil {
+		return Location{}, err
+	}
+	attrs, err := d.parseURL(s)
+	if err != nil {
+		return Location{}, err
+	}
+	return m.locate(d, attrs)
 }
 
 // Make returns the location of a type with attributes, as the Go clients of

@@ -75,7 +75,9 @@ func TestMuxOpenOptions(t *testing.T) {
 func TestMuxOpenFails(t *testing.T) {
 	broken := layoutDriver()
 	cause := errors.New("no such disk")
-	broken.Open = func(context.Context, backend.Location, backend.OpenOptions) (backend.Backend, error) { return nil, cause }
+	broken.Open = func(context.Context, backend.Location, backend.OpenOptions) (backend.Backend, error) {
+		return nil, cause
+	}
 	m := new(backend.Mux)
 	m.Register(broken)
 	m.Wrap = func(b backend.Backend, _ backend.Location) backend.Backend {
@@ -190,6 +192,7 @@ func TestMuxRegisterPanics(t *testing.T) {
 	}{
 		{"type is taken", func(d *backend.Driver) { d.Type = "local" }},
 		{"no type", func(d *backend.Driver) { d.Type = "" }},
+		{"type of one letter", func(d *backend.Driver) { d.Type = "x" }},
 		{"type in upper case", func(d *backend.Driver) { d.Type = "X" }},
 		{"no Open", func(d *backend.Driver) { d.Open = nil }},
 		{"attribute twice", func(d *backend.Driver) { d.Attrs = append(d.Attrs, backend.Attr{Name: "mode"}) }},
@@ -201,7 +204,10 @@ func TestMuxRegisterPanics(t *testing.T) {
 		{"unknown digest attribute", func(d *backend.Driver) { d.Refs.Digest = "x" }},
 		{"ref attribute with alias", func(d *backend.Driver) { d.Attrs[1].Aliases = []string{"x"} }},
 		{"Split without Join", func(d *backend.Driver) { d.Refs.Split = func(string) ([]string, error) { return nil, nil } }},
-		{"half a URL", func(d *backend.Driver) { d.URL.Format = func(map[string]string) *url.URL { return nil }; d.URL.Parse = nil }},
+		{"half a URL", func(d *backend.Driver) {
+			d.URL.Format = func(map[string]string) *url.URL { return nil }
+			d.URL.Parse = nil
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			m := locationMux()

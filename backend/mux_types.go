@@ -7,7 +7,7 @@ import (
 )
 
 // typeLike matches the type of a driver.
-var typeLike = regexp.MustCompile(`^[a-z][a-z0-9]*$`)
+var typeLike = regexp.MustCompile(`^[a-z][a-z0-9]+$`)
 
 // elsewhere says what to do about a type that larder knows, if no driver of it
 // is registered.
