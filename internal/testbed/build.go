@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// modulePath is larder's own module, in whose source the pins are.
+const modulePath = "github.com/larder-build/larder"
+
+// moduleRoot is the directory of larder's source.
+func moduleRoot(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", modulePath).Output()
+	if err != nil {
+		return "", fmt.Errorf("find the source of %s (run this inside its checkout): %w", modulePath, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// cacheDir is where built servers are kept between runs.
+func cacheDir() (string, error) {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "larder-testbed"), nil
+}
+
+// buildOnce builds packages of the module in dir, unless cache has them, and
+// returns the directory of the programs and whether they were there.
+func buildOnce(ctx context.Context, dir string, packages []string, cache string) (bin string, cached bool, err error) {
+	key, err := buildKey(dir, packages)
+	if err != nil {
+		return "", false, err
+	}
+	bin = filepath.Join(cache, key)
+	if _, err := os.Stat(bin); err == nil {
+		return bin, true, nil
+	}
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		return "", false, err
+	}
+	temp, err := os.MkdirTemp(cache, "building-")
+	if err != nil {
+		return "", false, err
+	}
+	defer os.RemoveAll(temp)
+	if err := goBuild(ctx, dir, packages, temp); err != nil {
+		return "", false, err
+	}
+	// The rename shows the programs all at once. It fails if another testbed
+	// was faster, whose programs are as good.
+	if err := os.Rename(temp, bin); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", false, err
+	}
+	return bin, false, nil
+}
+
+// buildKey names the result of a build: the pins, the compiler and its target.
+func buildKey(dir string, packages []string) (string, error) {
+	h := sha256.New()
+	fmt.Fprintln(h, runtime.Version(), runtime.GOOS, runtime.GOARCH, packages)
+	for _, name := range []string{"go.mod", "go.sum"} {
+		f, err := os.Open(filepath.Join(dir, name))
+		if err != nil {
+			return "", err
+		}
+		_, err = io.Copy(h, f)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16]), nil
+}
+
+func goBuild(ctx context.Context, dir string, packages []string, out string) error {
+	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out + string(filepath.Separator)}
+	cmd := exec.CommandContext(ctx, "go", append(args, packages...)...)
+	cmd.Dir = dir
+	// A go.work would hide the nested module; -mod=mod would rewrite its pins.
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off")
+	var messages bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &messages, &messages
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("go build in %s: %w\n%s", dir, err, messages.Bytes())
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+)
+
+// server is a program that tests run against. To add one, write a file with a
+// function that returns it, and name that function in servers.
+type server struct {
+	name     string    // as in -only
+	purpose  string    // one line for -list
+	module   string    // the directory beside this file whose go.mod pins it; empty for a program that is not built
+	packages []string  // main packages of the module; each becomes a program named after its last element
+	tools    []program // programs from the system that it runs
+	root     bool      // whether only the superuser can run it
+
+	// launch decides how to start the server at a site.
+	launch func(site) (launch, error)
+}
+
+// program is a command of the system and the Debian package that has it.
+type program struct{ command, debian string }
+
+// site is the place one server is given.
+type site struct {
+	dir  string // private, removed in the end
+	bin  string // where the programs built from server.packages are
+	addr string // a free port, 127.0.0.1:port
+}
+
+// program is the path of a program that was built for the server.
+func (s site) program(name string) string { return filepath.Join(s.bin, name) }
+
+// path is a path in the private directory.
+func (s site) path(name string) string { return filepath.Join(s.dir, name) }
+
+// launch is how one server is started, and what tests are told of it.
+type launch struct {
+	argv          []string                    // the program by its path, and its arguments
+	env           []string                    // NAME=value, added to the server's environment
+	privateMounts bool                        // the server mounts file systems; they are to end with it
+	ready         func(context.Context) error // nil as soon as the server answers
+	environ       []string                    // LARDER_TEST_NAME=value, for the command
+}
+
+// servers are all there are, in the order in which they are started.
+func servers() []server {
+	return []server{buildkit(), registry()}
+}
