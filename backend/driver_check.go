@@ -82,8 +82,8 @@ func HTTPURL(value string) error {
 	return nil
 }
 
-// digestCheck accepts digests as [blob.CheckDigest] does.
-func digestCheck(value string) error {
+// Digest accepts digests as [blob.CheckDigest] does.
+func Digest(value string) error {
 	if blob.CheckDigest(blob.Digest(value)) != nil {
 		return errors.New("want sha256: and 64 lower-case hexadecimal digits")
 	}

@@ -33,12 +33,7 @@ func layoutDriver() backend.Driver {
 		Attrs: append([]backend.Attr{
 			{Name: "src", Aliases: []string{"dest"}, Required: true},
 			{Name: "tag"},
-			{Name: "digest", Check: func(v string) error {
-				if !backend.IsDigest(v) {
-					return errors.New("want a digest")
-				}
-				return nil
-			}},
+			{Name: "digest", Check: backend.Digest},
 		}, backend.CommonAttrs()...),
 		Refs: backend.RefSyntax{Attr: "tag", Digest: "digest", Default: "latest"},
 		URL: backend.URLSyntax{

@@ -239,6 +239,12 @@ func TestLocationAttrs(t *testing.T) {
 	if got := l.Refs(); got[0] != "main" {
 		t.Errorf("Refs() = %q, want main", got)
 	}
+	names := []string{"a"}
+	l = l.WithRef(names...)
+	names[0] = "b"
+	if got := l.Refs(); got[0] != "a" {
+		t.Errorf("Refs() = %q after the names given to WithRef changed, want a", got)
+	}
 }
 
 func TestZeroLocation(t *testing.T) {

@@ -237,6 +237,7 @@ func TestAttributeChecks(t *testing.T) {
 		{"OneOf", backend.OneOf("min", "max"), "min max", "MIN mi"},
 		{"IntBetween", backend.IntBetween(-1, 3), "-1 0 3", "-2 4 x 1.5 0x1 99999999999999999999"},
 		{"Duration", backend.Duration, "0 0s 24h 1h30m", "1d -1s 24"},
+		{"Digest", backend.Digest, someDigest, "sha256:12 main " + strings.ToUpper(someDigest)},
 		{"HTTPURL", backend.HTTPURL, "http://h https://h:1/p http://[::1]:9000", "h h:1 //h ftp://h http:// http://u@h http://u:p@h http://h?a=b http://h? http://h# http://h:x"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
