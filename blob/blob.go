@@ -72,7 +72,7 @@ func Quote(s string) string {
 // ReadAll returns the content that d describes, read from src and verified. It
 // is for small documents: a descriptor larger than limit bytes is an error
 // matching [ErrTooLarge], and nothing is read.
-func ReadAll(ctx context.Context, d Descriptor, src Source, limit int64) (data []byte, err error) {
+func ReadAll(ctx context.Context, d Descriptor, src Source, limit int64) ([]byte, error) {
 	if err := CheckDescriptor(d); err != nil {
 		return nil, err
 	}
@@ -84,16 +84,12 @@ func ReadAll(ctx context.Context, d Descriptor, src Source, limit int64) (data [
 		return nil, err
 	}
 	verified := NewReader(r, d)
-	defer func() { err = firstError(err, verified.Close()) }()
-	return io.ReadAll(verified)
-}
-
-// firstError returns the first of errs that is not nil.
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+	data, err := io.ReadAll(verified)
+	if closeErr := verified.Close(); err == nil {
+		err = closeErr
 	}
-	return nil
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
 }

@@ -32,8 +32,14 @@ func (b bytesSource) Open(ctx context.Context) (io.ReadCloser, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return io.NopCloser(bytes.NewReader(b)), nil
+	return bytesReader{bytes.NewReader(b)}, nil
 }
+
+// bytesReader keeps the other interfaces of [bytes.Reader] in reach, of which
+// stores that send several parts at once use [io.ReaderAt].
+type bytesReader struct{ *bytes.Reader }
+
+func (bytesReader) Close() error { return nil }
 
 // File returns a source of the file with the given path. Its readers are
 // [*os.File], so that a store can use the operating system's fast paths.
@@ -45,5 +51,9 @@ func (f fileSource) Open(ctx context.Context) (io.ReadCloser, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return os.Open(string(f))
+	file, err := os.Open(string(f))
+	if err != nil {
+		return nil, err // not a nil *os.File, which is no nil reader
+	}
+	return file, nil
 }
