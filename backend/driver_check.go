@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,10 +40,8 @@ func Bool(value string) error {
 // OneOf returns a check that accepts the given values.
 func OneOf(values ...string) func(string) error {
 	return func(value string) error {
-		for _, v := range values {
-			if value == v {
-				return nil
-			}
+		if slices.Contains(values, value) {
+			return nil
 		}
 		return fmt.Errorf("want one of %s", strings.Join(values, ", "))
 	}

@@ -22,9 +22,10 @@ func ExampleMux() {
 		fmt.Println(err)
 		return
 	}
-	defer store.Close()
-
 	fmt.Println(store.Info().Driver, location.Refs())
+	if err := store.Close(); err != nil {
+		fmt.Println(err)
+	}
 	// Output: mem [main]
 }
 

@@ -32,7 +32,7 @@ func TestLocationHidesSecrets(t *testing.T) {
 		"field": struct{ L backend.Location }{l}, "unexported field": struct{ l backend.Location }{l},
 		"any": struct{ v any }{l}, "pointer in unexported field": struct{ l *backend.Location }{&l},
 	} {
-		for _, verb := range strings.Split("v +v #v s q x X d t c U e p T 80v -80s 300q", " ") {
+		for verb := range strings.FieldsSeq("v +v #v s q x X d t c U e p T 80v -80s 300q") {
 			printed[name+" %"+verb] = fmt.Sprintf("%"+verb, value)
 		}
 		printed[name+" in JSON"] = encoded(json.Marshal(value))

@@ -12,67 +12,76 @@ import (
 
 const someDigest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
+// locationCases are locations with their refs and both canonical spellings.
+var locationCases = []struct {
+	name, text, refs, buildkit, url string
+}{
+	{"src", "type=local,src=/c", "latest", "type=local,src=/c", "local:///c"},
+	{"dest", "type=local,dest=/c", "latest", "type=local,dest=/c", "local:///c"},
+	{"src and dest agree", "type=local,src=/c,dest=/c", "latest", "type=local,src=/c", "local:///c"},
+	{"type last", "src=/c,type=local", "latest", "type=local,src=/c", "local:///c"},
+	{"keys in any case", "Type=local,SRC=/c,Tag=Main", "Main", "type=local,src=/c,tag=Main", "local:///c?tag=Main"},
+	{"several tags", "type=local,src=/c,tag=a;b", "a b", "type=local,src=/c,tag=a;b", "local:///c?tag=a;b"},
+	{"tag with slash", "type=local,src=/c,tag=feature/a", "feature/a", "type=local,src=/c,tag=feature/a", "local:///c?tag=feature/a"},
+	{"tag with colon", "type=local,src=/c,tag=a:b", "a:b", "type=local,src=/c,tag=a:b", "local:///c?tag=a:b"},
+	{"digest", "type=local,src=/c,digest=" + someDigest, someDigest, "type=local,src=/c,digest=" + someDigest, "local:///c?digest=" + someDigest},
+	{"quoted comma", `type=local,"src=/a,b"`, "latest", `type=local,"src=/a,b"`, "local:///a,b"},
+	{"quoted quote", `type=local,"src=/a""b"`, "latest", `type=local,"src=/a""b"`, "local:///a%22b"},
+	{"quoted type", `"type=local","src=/c"`, "latest", "type=local,src=/c", "local:///c"},
+	{"equals sign in a value", "type=local,src=/a=b", "latest", "type=local,src=/a=b", "local:///a=b"},
+	{"space within", "type=local,src=/a b", "latest", "type=local,src=/a b", "local:///a%20b"},
+	{"percent, question mark, hash", "type=local,src=/a%20?#", "latest", "type=local,src=/a%20?#", "local:///a%2520%3F%23"},
+	{"unicode", "type=local,src=/é", "latest", "type=local,src=/é", "local:///%C3%A9"},
+	{"relative", "type=local,src=c/d", "latest", "type=local,src=c/d", "local:c/d"},
+	{
+		"BuildKit's own attributes", "type=local,src=/c,mode=max,compression=zstd,compression-level=3,force-compression=true,ignore-error=1,image-manifest=false,oci-mediatypes=false", "latest",
+		"type=local,src=/c,mode=max,ignore-error=1,compression=zstd,compression-level=3,force-compression=true,oci-mediatypes=false,image-manifest=false",
+		"local:///c?mode=max&ignore-error=1&compression=zstd&compression-level=3&force-compression=true&oci-mediatypes=false&image-manifest=false",
+	},
+	{"URL of a path", "local:///c?tag=main", "main", "type=local,src=/c,tag=main", "local:///c?tag=main"},
+	{"URL in upper case", "LOCAL:///C?TAG=Main", "Main", "type=local,src=/C,tag=Main", "local:///C?tag=Main"},
+	{"URL with escapes", "local:///a%20b%2Cc?tag=x%2fy", "x/y", `type=local,"src=/a b,c",tag=x/y`, "local:///a%20b,c?tag=x/y"},
+	{"URL with plus", "local:///a+b?tag=1+2", "1+2", "type=local,src=/a+b,tag=1+2", "local:///a+b?tag=1%2B2"},
+	{"URL with semicolon", "local:///c?tag=a;b", "a b", "type=local,src=/c,tag=a;b", "local:///c?tag=a;b"},
+	{"URL of a relative path", "local:c%2Bd?tag=x", "x", "type=local,src=c+d,tag=x", "local:c+d?tag=x"},
+	{"relative path that looks like a port", "type=local,src=50/c", "latest", "type=local,src=50/c", "local:%350/c"},
+	{"relative path of digits", "local:50?tag=x", "x", "type=local,src=50,tag=x", "local:50?tag=x"},
+	{"URL with the path in the query", "local:?src=/c", "latest", "type=local,src=/c", "local:///c"},
+	{"bare path", "/c", "latest", "type=local,src=/c", "local:///c"},
+	{"bare path with equals sign", "/c=d", "latest", "type=local,src=/c=d", "local:///c=d"},
+
+	{"bucket", "type=s3,bucket=b,region=r,prefix=p/", "buildkit", "type=s3,bucket=b,region=r,prefix=p/", "s3://b/p/?region=r"},
+	{"bucket URL", "s3://b/p/q?region=r&name=x", "x", "type=s3,bucket=b,region=r,prefix=p/q,name=x", "s3://b/p/q?region=r&name=x"},
+	{"bucket URL without prefix", "s3://b?region=r", "buildkit", "type=s3,bucket=b,region=r", "s3://b/?region=r"},
+	{"prefix with slash", "s3://b//p?region=r", "buildkit", "type=s3,bucket=b,region=r,prefix=/p", "s3://b//p?region=r"},
+	{
+		"endpoint", "type=s3,bucket=b,region=r,endpoint_url=http://127.0.0.1:9000,use_path_style=true", "buildkit",
+		"type=s3,bucket=b,region=r,endpoint_url=http://127.0.0.1:9000,use_path_style=true", "s3://b/?region=r&endpoint_url=http://127.0.0.1:9000&use_path_style=true",
+	},
+	{
+		"limits of values", "type=s3,bucket=b,region=r,touch_refresh=0s,upload_parallelism=100", "buildkit",
+		"type=s3,bucket=b,region=r,touch_refresh=0s,upload_parallelism=100", "s3://b/?region=r&touch_refresh=0s&upload_parallelism=100",
+	},
+
+	{"registry", "type=registry,ref=ghcr.io/o/r:main", "main", "type=registry,ref=ghcr.io/o/r:main", "registry://ghcr.io/o/r:main"},
+	{"registry without tag", "type=registry,ref=ghcr.io/o/r", "latest", "type=registry,ref=ghcr.io/o/r", "registry://ghcr.io/o/r"},
+	{"registry, several tags", "type=registry,ref=ghcr.io/o/r:a;b", "a b", "type=registry,ref=ghcr.io/o/r:a;b", "registry://ghcr.io/o/r:a;b"},
+	{"registry digest", "type=registry,ref=ghcr.io/o/r@" + someDigest, someDigest, "type=registry,ref=ghcr.io/o/r@" + someDigest, "registry://ghcr.io/o/r@" + someDigest},
+	{"registry URL", "registry://127.0.0.1:5000/c:main?registry.insecure=true", "main", "type=registry,ref=127.0.0.1:5000/c:main,registry.insecure=true", "registry://127.0.0.1:5000/c:main?registry.insecure=true"},
+	{"bare image", "localhost/r:v1", "v1", "type=registry,ref=localhost/r:v1", "registry://localhost/r:v1"},
+	{"bare image whose host is a type", "registry:5000/r", "latest", "type=registry,ref=registry:5000/r", "registry://registry:5000/r"},
+
+	{"bare image whose host is another type", "local:5000/r:x", "x", "type=registry,ref=local:5000/r:x", "registry://local:5000/r:x"},
+	{"nothing but a type", "type=gha", "buildkit", "type=gha", "gha://"},
+	{"URL of nothing", "gha://", "buildkit", "type=gha", "gha://"},
+	{"URL of a query", "gha://?scope=main", "main", "type=gha,scope=main", "gha://?scope=main"},
+	{"URL of a query, short", "gha:?scope=main", "main", "type=gha,scope=main", "gha://?scope=main"},
+}
+
 // TestParseLocation shows what each spelling means: the refs, and both
 // canonical spellings, which parse to the same location again.
 func TestParseLocation(t *testing.T) {
-	for _, test := range []struct {
-		name, text, refs, buildkit, url string
-	}{
-		{"src", "type=local,src=/c", "latest", "type=local,src=/c", "local:///c"},
-		{"dest", "type=local,dest=/c", "latest", "type=local,dest=/c", "local:///c"},
-		{"src and dest agree", "type=local,src=/c,dest=/c", "latest", "type=local,src=/c", "local:///c"},
-		{"type last", "src=/c,type=local", "latest", "type=local,src=/c", "local:///c"},
-		{"keys in any case", "Type=local,SRC=/c,Tag=Main", "Main", "type=local,src=/c,tag=Main", "local:///c?tag=Main"},
-		{"several tags", "type=local,src=/c,tag=a;b", "a b", "type=local,src=/c,tag=a;b", "local:///c?tag=a;b"},
-		{"tag with slash", "type=local,src=/c,tag=feature/a", "feature/a", "type=local,src=/c,tag=feature/a", "local:///c?tag=feature/a"},
-		{"tag with colon", "type=local,src=/c,tag=a:b", "a:b", "type=local,src=/c,tag=a:b", "local:///c?tag=a:b"},
-		{"digest", "type=local,src=/c,digest=" + someDigest, someDigest, "type=local,src=/c,digest=" + someDigest, "local:///c?digest=" + someDigest},
-		{"quoted comma", `type=local,"src=/a,b"`, "latest", `type=local,"src=/a,b"`, "local:///a,b"},
-		{"quoted quote", `type=local,"src=/a""b"`, "latest", `type=local,"src=/a""b"`, "local:///a%22b"},
-		{"quoted type", `"type=local","src=/c"`, "latest", "type=local,src=/c", "local:///c"},
-		{"equals sign in a value", "type=local,src=/a=b", "latest", "type=local,src=/a=b", "local:///a=b"},
-		{"space within", "type=local,src=/a b", "latest", "type=local,src=/a b", "local:///a%20b"},
-		{"percent, question mark, hash", "type=local,src=/a%20?#", "latest", "type=local,src=/a%20?#", "local:///a%2520%3F%23"},
-		{"unicode", "type=local,src=/é", "latest", "type=local,src=/é", "local:///%C3%A9"},
-		{"relative", "type=local,src=c/d", "latest", "type=local,src=c/d", "local:c/d"},
-		{"BuildKit's own attributes", "type=local,src=/c,mode=max,compression=zstd,compression-level=3,force-compression=true,ignore-error=1,image-manifest=false,oci-mediatypes=false", "latest",
-			"type=local,src=/c,mode=max,ignore-error=1,compression=zstd,compression-level=3,force-compression=true,oci-mediatypes=false,image-manifest=false",
-			"local:///c?mode=max&ignore-error=1&compression=zstd&compression-level=3&force-compression=true&oci-mediatypes=false&image-manifest=false"},
-		{"URL of a path", "local:///c?tag=main", "main", "type=local,src=/c,tag=main", "local:///c?tag=main"},
-		{"URL in upper case", "LOCAL:///C?TAG=Main", "Main", "type=local,src=/C,tag=Main", "local:///C?tag=Main"},
-		{"URL with escapes", "local:///a%20b%2Cc?tag=x%2fy", "x/y", `type=local,"src=/a b,c",tag=x/y`, "local:///a%20b,c?tag=x/y"},
-		{"URL with plus", "local:///a+b?tag=1+2", "1+2", "type=local,src=/a+b,tag=1+2", "local:///a+b?tag=1%2B2"},
-		{"URL with semicolon", "local:///c?tag=a;b", "a b", "type=local,src=/c,tag=a;b", "local:///c?tag=a;b"},
-		{"URL of a relative path", "local:c%2Bd?tag=x", "x", "type=local,src=c+d,tag=x", "local:c+d?tag=x"},
-		{"relative path that looks like a port", "type=local,src=50/c", "latest", "type=local,src=50/c", "local:%350/c"},
-		{"relative path of digits", "local:50?tag=x", "x", "type=local,src=50,tag=x", "local:50?tag=x"},
-		{"URL with the path in the query", "local:?src=/c", "latest", "type=local,src=/c", "local:///c"},
-		{"bare path", "/c", "latest", "type=local,src=/c", "local:///c"},
-		{"bare path with equals sign", "/c=d", "latest", "type=local,src=/c=d", "local:///c=d"},
-
-		{"bucket", "type=s3,bucket=b,region=r,prefix=p/", "buildkit", "type=s3,bucket=b,region=r,prefix=p/", "s3://b/p/?region=r"},
-		{"bucket URL", "s3://b/p/q?region=r&name=x", "x", "type=s3,bucket=b,region=r,prefix=p/q,name=x", "s3://b/p/q?region=r&name=x"},
-		{"bucket URL without prefix", "s3://b?region=r", "buildkit", "type=s3,bucket=b,region=r", "s3://b/?region=r"},
-		{"prefix with slash", "s3://b//p?region=r", "buildkit", "type=s3,bucket=b,region=r,prefix=/p", "s3://b//p?region=r"},
-		{"endpoint", "type=s3,bucket=b,region=r,endpoint_url=http://127.0.0.1:9000,use_path_style=true", "buildkit",
-			"type=s3,bucket=b,region=r,endpoint_url=http://127.0.0.1:9000,use_path_style=true", "s3://b/?region=r&endpoint_url=http://127.0.0.1:9000&use_path_style=true"},
-		{"limits of values", "type=s3,bucket=b,region=r,touch_refresh=0s,upload_parallelism=100", "buildkit",
-			"type=s3,bucket=b,region=r,touch_refresh=0s,upload_parallelism=100", "s3://b/?region=r&touch_refresh=0s&upload_parallelism=100"},
-
-		{"registry", "type=registry,ref=ghcr.io/o/r:main", "main", "type=registry,ref=ghcr.io/o/r:main", "registry://ghcr.io/o/r:main"},
-		{"registry without tag", "type=registry,ref=ghcr.io/o/r", "latest", "type=registry,ref=ghcr.io/o/r", "registry://ghcr.io/o/r"},
-		{"registry, several tags", "type=registry,ref=ghcr.io/o/r:a;b", "a b", "type=registry,ref=ghcr.io/o/r:a;b", "registry://ghcr.io/o/r:a;b"},
-		{"registry digest", "type=registry,ref=ghcr.io/o/r@" + someDigest, someDigest, "type=registry,ref=ghcr.io/o/r@" + someDigest, "registry://ghcr.io/o/r@" + someDigest},
-		{"registry URL", "registry://127.0.0.1:5000/c:main?registry.insecure=true", "main", "type=registry,ref=127.0.0.1:5000/c:main,registry.insecure=true", "registry://127.0.0.1:5000/c:main?registry.insecure=true"},
-		{"bare image", "localhost/r:v1", "v1", "type=registry,ref=localhost/r:v1", "registry://localhost/r:v1"},
-		{"bare image whose host is a type", "registry:5000/r", "latest", "type=registry,ref=registry:5000/r", "registry://registry:5000/r"},
-
-		{"bare image whose host is another type", "local:5000/r:x", "x", "type=registry,ref=local:5000/r:x", "registry://local:5000/r:x"},
-		{"nothing but a type", "type=gha", "buildkit", "type=gha", "gha://"},
-		{"URL of nothing", "gha://", "buildkit", "type=gha", "gha://"},
-		{"URL of a query", "gha://?scope=main", "main", "type=gha,scope=main", "gha://?scope=main"},
-		{"URL of a query, short", "gha:?scope=main", "main", "type=gha,scope=main", "gha://?scope=main"},
-	} {
+	for _, test := range locationCases {
 		t.Run(test.name, func(t *testing.T) {
 			m := locationMux()
 			l := parse(t, m, test.text)
@@ -177,17 +186,13 @@ func TestLocationEqual(t *testing.T) {
 		{"digest", "type=local,src=/c,digest=" + someDigest, "type=local,src=/c,tag=" + someDigest, true},
 		{"path", "/c", "/d", false},
 		{"ref", "h.io/r:a", "h.io/r:b", false},
-		{"order of refs", "/c?", "/c", false},
+		{"order of refs", "local:c?tag=a;b", "local:c?tag=b;a", false},
 		{"attribute", "type=local,src=/c,mode=max", "/c", false},
 		{"type", "gha://", "/c", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			m := locationMux()
-			a, errA := m.Parse(test.a)
-			b, errB := m.Parse(test.b)
-			if test.want && (errA != nil || errB != nil) {
-				t.Fatal(errA, errB)
-			}
+			a, b := parse(t, m, test.a), parse(t, m, test.b)
 			if got := a.Equal(b); got != test.want || b.Equal(a) != test.want {
 				t.Errorf("%v.Equal(%v) = %t, want %t", a, b, got, test.want)
 			}
