@@ -8,7 +8,7 @@ import (
 
 // leadGroup gives cmd a process group of its own, so that a Ctrl-C meant for
 // the testbed does not stop the servers under the command, and so that all its
-// children can be signalled. A command that reads a terminal gets the terminal.
+// children can be signaled. A command that reads a terminal gets the terminal.
 func leadGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if file, ok := cmd.Stdin.(*os.File); ok && isTerminal(file) {
