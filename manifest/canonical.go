@@ -43,6 +43,12 @@ func (u *union) canonical() *Manifest {
 // it. A layer whose parent is left out has none afterwards.
 func (m *Manifest) arrange(layers, records []int) *Manifest {
 	out := &Manifest{Extra: m.Extra, Envelope: m.Envelope}
+	if len(layers) > 0 {
+		out.Layers = make([]Layer, 0, len(layers))
+	}
+	if len(records) > 0 {
+		out.Records = make([]Record, 0, len(records))
+	}
 	movedLayers := newPositions(layers, len(m.Layers))
 	for _, i := range layers {
 		l := m.Layers[i]
@@ -71,19 +77,17 @@ func newPositions(order []int, n int) []int {
 }
 
 func (u *union) sortedLayers() []int {
-	below := func(l Layer) blob.Digest {
-		if l.Parent == NoParent {
-			return ""
+	below := func(i int) blob.Digest {
+		if parent := u.Layers[i].Parent; parent != NoParent {
+			return u.Layers[parent].Digest
 		}
-		return u.Layers[l.Parent].Digest
+		return ""
 	}
 	return sortedPositions(len(u.Layers), func(i, j int) int {
-		a, b := u.Layers[i], u.Layers[j]
-		return cmp.Or(
-			cmp.Compare(a.Digest, b.Digest),
-			cmp.Compare(below(a), below(b)),
-			u.layerKeys[i].compare(u.layerKeys[j]),
-		)
+		if order := cmp.Compare(u.Layers[i].Digest, u.Layers[j].Digest); order != 0 {
+			return order
+		}
+		return cmp.Or(cmp.Compare(below(i), below(j)), u.layerKeys[i].compare(u.layerKeys[j]))
 	})
 }
 
@@ -111,8 +115,7 @@ func (u *union) sortAlternatives(r Record) {
 
 // compareSteps is BuildKit's order of records.
 func (u *union) compareSteps(a, b Record) int {
-	order := cmp.Or(cmp.Compare(a.Digest, b.Digest), cmp.Compare(len(a.Inputs), len(b.Inputs)))
-	if order != 0 {
+	if order := cmp.Or(cmp.Compare(a.Digest, b.Digest), cmp.Compare(len(a.Inputs), len(b.Inputs))); order != 0 {
 		return order
 	}
 	return slices.CompareFunc(a.Inputs, b.Inputs, func(x, y []Link) int {

@@ -44,12 +44,21 @@ type Named struct {
 	Name string `json:"name,omitempty"`
 }
 
-// Change is a record with another result. A and B are the blobs of its newest
-// result in either manifest, lowest first, or nil where it has none.
+// Change is a record with another result. A and B are its newest result in
+// either manifest, or nil where it has none.
 type Change struct {
 	Named
-	A []blob.Digest `json:"a,omitempty"`
-	B []blob.Digest `json:"b,omitempty"`
+	A *Stack `json:"a,omitempty"`
+	B *Stack `json:"b,omitempty"`
+}
+
+// Stack names a stack of blobs by the key of its topmost layer, and says which
+// blob that is and how many layers there are. It does not list them: in a
+// hostile manifest all stacks together are as long as its square.
+type Stack struct {
+	Key    blob.Digest `json:"key"`
+	Top    blob.Digest `json:"top"`
+	Layers int         `json:"layers"`
 }
 
 // IsEmpty reports whether the manifests hold the same.
@@ -82,11 +91,13 @@ func Diff(a, b *Manifest) Difference {
 // stands twice counts once.
 type compared struct {
 	keyed
-	blobs map[blob.Digest]int64
+	heights []int
+	blobs   map[blob.Digest]int64
 }
 
 func newCompared(m *Manifest) compared {
-	c := compared{m.Canonical().keyed(), map[blob.Digest]int64{}}
+	canonical := m.Canonical()
+	c := compared{canonical.keyed(), canonical.heights(), map[blob.Digest]int64{}}
 	for _, b := range c.Blobs() {
 		c.blobs[b.Digest] = b.Size
 	}
@@ -121,33 +132,49 @@ func (c compared) changes(other compared) []Change {
 	records := positionsOf(other.recordKeys)
 	for i, k := range c.recordKeys {
 		j, both := records[k]
-		if both && c.stackKey(i) != other.stackKey(j) {
-			changes = append(changes, Change{Named: c.named(i), A: c.stack(i), B: other.stack(j)})
+		if !both {
+			continue
+		}
+		if before, after := c.stack(i), other.stack(j); !sameStack(before, after) {
+			changes = append(changes, Change{Named: c.named(i), A: before, B: after})
 		}
 	}
 	return changes
+}
+
+func sameStack(a, b *Stack) bool {
+	return a == b || a != nil && b != nil && a.Key == b.Key
 }
 
 func (c compared) named(i int) Named {
 	return Named{Key: c.recordKeys[i].digest(), Digest: c.Records[i].Digest, Name: c.Records[i].Name()}
 }
 
-// stackKey returns the key of the newest result of a record; that of none is
-// the zero key.
-func (c compared) stackKey(i int) key {
-	if results := c.Records[i].Results; len(results) > 0 {
-		return c.identify(results[0]).stack
+// stack returns the newest result of a record, or nil.
+func (c compared) stack(i int) *Stack {
+	if len(c.Records[i].Results) == 0 {
+		return nil
 	}
-	return key{}
+	r := c.Records[i].Results[0]
+	s := &Stack{Key: c.identify(r).stack.digest()}
+	if r.Chain == nil {
+		s.Top, s.Layers = c.Layers[r.Layer].Digest, c.heights[r.Layer]
+	} else {
+		s.Top, s.Layers = c.Layers[r.Chain[len(r.Chain)-1]].Digest, len(r.Chain)
+	}
+	return s
 }
 
-func (c compared) stack(i int) (blobs []blob.Digest) {
-	if results := c.Records[i].Results; len(results) > 0 {
-		for _, layer := range c.Stack(results[0]) {
-			blobs = append(blobs, c.Layers[layer].Digest)
+// heights returns for each layer how many layers it and its parents are.
+func (m *Manifest) heights() []int {
+	heights := make([]int, len(m.Layers))
+	for _, i := range m.parentsFirst() {
+		heights[i] = 1
+		if parent := m.Layers[i].Parent; parent != NoParent {
+			heights[i] += heights[parent]
 		}
 	}
-	return blobs
+	return heights
 }
 
 func positionsOf(keys []key) map[key]int {

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
-	"hash"
 	"slices"
 
 	"github.com/larder-build/larder/blob"
@@ -34,21 +33,21 @@ func (m *Manifest) keyed() keyed { return keyed{m, m.layerKeys(), m.recordKeys()
 // layerKeys returns the key of each layer.
 func (m *Manifest) layerKeys() []key {
 	keys := make([]key, len(m.Layers))
+	var h hasher
 	for _, i := range m.parentsFirst() {
 		l := m.Layers[i]
 		below := key{}
 		if l.Parent != NoParent {
 			below = keys[l.Parent]
 		}
-		keys[i] = stackOn(below, l.Digest)
+		keys[i] = h.stackOn(below, l.Digest)
 	}
 	return keys
 }
 
 // stackOn returns the key of a blob laid over a stack; that of the empty stack
 // is the zero key. A layer's key is that of the stack it tops.
-func stackOn(below key, top blob.Digest) key {
-	h := newHasher()
+func (h *hasher) stackOn(below key, top blob.Digest) key {
 	h.key(below)
 	h.text(string(top))
 	return h.sum()
@@ -57,10 +56,9 @@ func stackOn(below key, top blob.Digest) key {
 // recordKeys returns the key of each record.
 func (m *Manifest) recordKeys() []key {
 	keys := make([]key, len(m.Records))
-	h := newHasher()
+	var h hasher
 	for _, i := range m.inputsFirst() {
 		r := m.Records[i]
-		h.Reset()
 		h.text(string(r.Digest))
 		h.number(len(r.Inputs))
 		for _, input := range r.Inputs {
@@ -83,39 +81,38 @@ func compareAlternatives(a, b alternative) int {
 
 // hasher hashes sequences of values such that different ones never run into
 // the same bytes.
-type hasher struct{ hash.Hash }
-
-func newHasher() hasher { return hasher{sha256.New()} }
-
-func (h hasher) number(n int) {
-	var buf [8]byte
-	binary.BigEndian.PutUint64(buf[:], uint64(n))
-	_, _ = h.Write(buf[:]) // a hash never fails
+type hasher struct {
+	buf []byte
+	set []alternative
 }
 
-func (h hasher) text(s string) {
+func (h *hasher) number(n int) { h.buf = binary.BigEndian.AppendUint64(h.buf, uint64(n)) }
+
+func (h *hasher) text(s string) {
 	h.number(len(s))
-	_, _ = h.Write([]byte(s))
+	h.buf = append(h.buf, s...)
 }
 
-func (h hasher) key(k key) { _, _ = h.Write(k[:]) }
+func (h *hasher) key(k key) { h.buf = append(h.buf, k[:]...) }
 
-// alternatives hashes an input as a set: neither order nor repetition counts.
-func (h hasher) alternatives(input []Link, keys []key) {
-	set := make([]alternative, len(input))
-	for i, link := range input {
-		set[i] = alternative{link.Selector, keys[link.Record]}
+// alternatives adds an input as a set: neither order nor repetition counts.
+func (h *hasher) alternatives(input []Link, keys []key) {
+	set := h.set[:0]
+	for _, link := range input {
+		set = append(set, alternative{link.Selector, keys[link.Record]})
 	}
 	slices.SortFunc(set, compareAlternatives)
-	set = slices.Compact(set)
-	h.number(len(set))
-	for _, a := range set {
+	h.set = slices.Compact(set)
+	h.number(len(h.set))
+	for _, a := range h.set {
 		h.text(a.selector)
 		h.key(a.record)
 	}
 }
 
-func (h hasher) sum() (k key) {
-	h.Sum(k[:0])
+// sum returns the key of what was added, and starts again.
+func (h *hasher) sum() key {
+	k := key(sha256.Sum256(h.buf))
+	h.buf = h.buf[:0]
 	return k
 }

@@ -30,19 +30,22 @@ func (k keyed) identify(r Result) identifiedResult {
 		return identifiedResult{Result: r, stack: k.layerKeys[r.Layer], layers: k.layerKeys[r.Layer]}
 	}
 	var stack key
-	h := newHasher()
-	h.number(len(r.Chain))
+	var stacks, layers hasher
+	layers.number(len(r.Chain))
 	for _, i := range r.Chain {
-		stack = stackOn(stack, k.Layers[i].Digest)
-		h.key(k.layerKeys[i])
+		stack = stacks.stackOn(stack, k.Layers[i].Digest)
+		layers.key(k.layerKeys[i])
 	}
-	return identifiedResult{Result: r, stack: stack, layers: h.sum()}
+	return identifiedResult{Result: r, stack: stack, layers: layers.sum()}
 }
 
 // foldResults returns the distinct results, best first. Of results that list
 // the same layers it keeps the newest, with nothing of the older ones: what an
 // older result says of itself is not true of a newer one.
 func (u *union) foldResults(results []Result) []Result {
+	if len(results) < 2 {
+		return results
+	}
 	identified := make([]identifiedResult, len(results))
 	for i, r := range results {
 		identified[i] = u.identify(r)
