@@ -3,6 +3,10 @@
 // package each), wrappers around it (package wrap). Package backendtest holds
 // the suite that every driver passes: one case for each sentence of the
 // comments in this file.
+//
+// Applications name stores by strings: a [Mux] holds the drivers that an
+// application wants, parses strings into locations and opens them. Nothing is
+// registered by itself.
 package backend
 
 import (

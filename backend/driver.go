@@ -106,10 +106,12 @@ func (r RefSyntax) join(value string, names []string) string {
 // that these functions leave alone are in the query. If both are nil, all are.
 type URLSyntax struct {
 	// Parse returns the attributes in the host, path or opaque part of u, which
-	// has no user information, no query and no fragment.
+	// has no user information, no query and no fragment, and perhaps none of
+	// those parts either.
 	Parse func(u *url.URL) (map[string]string, error)
 	// Format returns a URL with a host, path or opaque part, and deletes the
-	// attributes that are expressed by it from attrs.
+	// attributes that are expressed by it from attrs. Values that Parse would
+	// not find again may be expressed: they end up in the query.
 	Format func(attrs map[string]string) *url.URL
 }
 

@@ -170,10 +170,5 @@ func (l Location) Equal(m Location) bool {
 // store returns the attributes by their names, without refs.
 func (l Location) store() map[string]string {
 	s := l.WithRef().get()
-	attrs := make(map[string]string, len(s.attrs))
-	for key, value := range s.attrs {
-		a, _ := s.driver.attr(key)
-		attrs[a.Name] = value
-	}
-	return attrs
+	return s.driver.byName(given(s.attrs))
 }

@@ -73,11 +73,7 @@ func (l Location) url(attrs map[string]string) string {
 		return ""
 	}
 	d := l.get().driver
-	place := d.Type + "://"
-	if u := d.formatPlace(attrs); u != (url.URL{}) {
-		u.Scheme = d.Type
-		place = u.String()
-	}
+	place, attrs := d.formatPlace(attrs)
 	separator := "?"
 	for _, key := range d.order(attrs) {
 		place += separator + key + "=" + escapeQuery(attrs[key])
@@ -86,16 +82,38 @@ func (l Location) url(attrs map[string]string) string {
 	return place
 }
 
-// formatPlace returns the part of a URL that the driver writes.
-func (d Driver) formatPlace(attrs map[string]string) url.URL {
+// formatPlace returns a URL without query, and the attributes that are left for
+// the query. What the driver does not read back as it wrote it, such as a host
+// with impossible characters, is left too.
+func (d Driver) formatPlace(attrs map[string]string) (place string, query map[string]string) {
+	nowhere := d.Type + "://"
 	if d.URL.Format == nil {
-		return url.URL{}
+		return nowhere, attrs
 	}
-	u := *d.URL.Format(attrs)
+	query = maps.Clone(attrs)
+	u := *d.URL.Format(query)
+	if u == (url.URL{}) {
+		return nowhere, query
+	}
+	u.Scheme = d.Type
 	if portLike.MatchString(u.Opaque) {
-		u.Opaque = "%3" + u.Opaque // The first digit encoded, lest it be taken for a port.
+		u.Opaque = "%3" + u.Opaque // the first digit encoded, lest it be taken for a port
 	}
-	return u
+	again, err := d.parseURL(u.String())
+	if err != nil || !maps.Equal(d.byName(append(again, given(query)...)), d.byName(given(attrs))) {
+		return nowhere, attrs
+	}
+	return u.String(), query
+}
+
+// byName returns the values of attributes by their names, aliases resolved.
+func (d Driver) byName(list []attribute) map[string]string {
+	values := make(map[string]string, len(list))
+	for _, given := range list {
+		a, _ := d.attr(given.key)
+		values[a.Name] = given.value
+	}
+	return values
 }
 
 // readable undoes the parts of [url.QueryEscape] that a query does not need,

@@ -63,6 +63,9 @@ var locationCases = []struct {
 		"type=s3,bucket=b,region=r,touch_refresh=0s,upload_parallelism=100", "s3://b/?region=r&touch_refresh=0s&upload_parallelism=100",
 	},
 
+	{"bucket that is no host", "type=s3,bucket=#,region=r", "buildkit", "type=s3,bucket=#,region=r", "s3://?bucket=%23&region=r"},
+	{"bucket that would be user information", "type=s3,bucket=a@b,region=r,prefix=p", "buildkit", "type=s3,bucket=a@b,region=r,prefix=p", "s3://?bucket=a%40b&region=r&prefix=p"},
+	{"bucket from elsewhere", "s3://?bucket=b&region=r", "buildkit", "type=s3,bucket=b,region=r", "s3://b/?region=r"},
 	{"registry", "type=registry,ref=ghcr.io/o/r:main", "main", "type=registry,ref=ghcr.io/o/r:main", "registry://ghcr.io/o/r:main"},
 	{"registry without tag", "type=registry,ref=ghcr.io/o/r", "latest", "type=registry,ref=ghcr.io/o/r", "registry://ghcr.io/o/r"},
 	{"registry, several tags", "type=registry,ref=ghcr.io/o/r:a;b", "a b", "type=registry,ref=ghcr.io/o/r:a;b", "registry://ghcr.io/o/r:a;b"},

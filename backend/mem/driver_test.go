@@ -58,9 +58,9 @@ func TestDriverLocations(t *testing.T) {
 	for _, tt := range []struct {
 		name, in, want, url string
 	}{
-		{"default", "type=mem", "type=mem", "mem:"},
+		{"default", "type=mem", "type=mem", "mem://"},
 		{"host", "mem://a-1?name=main", "type=mem,store=a-1,name=main", "mem://a-1?name=main"},
-		{"store that is no host", "type=mem,store=A b", "type=mem,store=A b", "mem:?store=A%20b"},
+		{"store that is no host", "type=mem,store=A b", "type=mem,store=A b", "mem://?store=A%20b"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l, err := m.Parse(tt.in)
