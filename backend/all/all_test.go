@@ -1,0 +1,155 @@
+package all_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/backend/all"
+)
+
+// TestMuxOpensEveryType stores a ref at a location of each type and reads it
+// back, through what the location names.
+func TestMuxOpensEveryType(t *testing.T) {
+	dir := filepath.ToSlash(t.TempDir())
+	m := all.Mux(all.Options{})
+	opened := map[string]bool{}
+	for _, text := range []string{
+		"type=local,dest=" + dir + "/a,tag=main",
+		"local:///" + strings.TrimPrefix(dir, "/") + "/b?tag=main",
+		"type=mem,store=a,name=main",
+		"mem://b?name=main",
+	} {
+		l, err := m.Parse(text)
+		if err != nil {
+			t.Fatalf("Parse(%s) = %v, want a location", text, err)
+		}
+		b, err := m.Open(t.Context(), l)
+		if err != nil {
+			t.Fatalf("Open(%s) = %v, want a backend", text, err)
+		}
+		t.Cleanup(func() { _ = b.Close() })
+		opened[l.Type()] = true
+		if got := b.Info(); got.Driver != l.Type() || got.Location != l.WithRef().String() {
+			t.Errorf("Info() = %s at %s, want %s at %v", got.Driver, got.Location, l.Type(), l.WithRef())
+		}
+		if _, err := b.GetRef(t.Context(), l.Refs()[0]); !errors.Is(err, backend.ErrNotFound) {
+			t.Errorf("GetRef(main) = %v in a new store at %s, want %v", err, text, backend.ErrNotFound)
+		}
+	}
+	for _, d := range m.Drivers() {
+		if !opened[d.Type] {
+			t.Errorf("no location of type %s was opened, want all types", d.Type)
+		}
+	}
+}
+
+// TestMuxPassesOptions shows that every option reaches the drivers.
+func TestMuxPassesOptions(t *testing.T) {
+	opts := all.Options{
+		Getenv: os.Getenv, Logger: slog.Default(), Transport: http.DefaultTransport,
+		Now: func() time.Time { return time.Unix(7, 0) }, TempDir: "/t",
+	}
+	got := all.Mux(opts).Options
+	if got.Getenv == nil || got.Logger != opts.Logger || got.Transport != opts.Transport || got.TempDir != opts.TempDir || !got.Now().Equal(opts.Now()) {
+		t.Errorf("Mux().Options = %+v, want %+v", got, opts)
+	}
+	if got := all.Mux(all.Options{}).Options; got.Getenv != nil {
+		t.Error("the zero Options consult the environment, want none")
+	}
+}
+
+// TestMuxKnowsTypes shows what is said of types that are not there.
+func TestMuxKnowsTypes(t *testing.T) {
+	m := all.Mux(all.Options{})
+	for _, text := range []string{"type=registry,ref=h.io/r", "ghcr.io/o/r:main", "type=gha", "s3://b", "azblob://a/c", "type=inline"} {
+		_, err := m.Parse(text)
+		if !errors.Is(err, backend.ErrInvalid) || !strings.Contains(err.Error(), "is not available here (local, mem): ") {
+			t.Errorf("Parse(%s) = %v, want that the type is not available", text, err)
+		}
+	}
+}
+
+// TestCommonAttributes shows that what BuildKit allows for every type is
+// accepted for every type, and reported as without effect.
+func TestCommonAttributes(t *testing.T) {
+	m := all.Mux(all.Options{})
+	var want []string
+	for _, a := range backend.CommonAttrs() {
+		want = append(want, a.Name)
+	}
+	slices.Sort(want)
+	for _, d := range m.Drivers() {
+		attrs := map[string]string{
+			"mode": "max", "ignore-error": "true", "compression": "zstd", "compression-level": "3",
+			"force-compression": "true", "oci-mediatypes": "true", "image-manifest": "true",
+		}
+		for _, a := range d.Attrs {
+			if a.Required {
+				attrs[a.Name] = "x"
+			}
+		}
+		l, err := m.Make(d.Type, attrs)
+		if err != nil {
+			t.Errorf("Make(%s, %v) = %v, want a location", d.Type, attrs, err)
+			continue
+		}
+		if diff := cmp.Diff(want, l.Inert()); diff != "" {
+			t.Errorf("Inert() of type %s differs (-want +got):\n%s", d.Type, diff)
+		}
+	}
+}
+
+// TestMuxesAreApart shows that what one Mux holds in memory another does not.
+func TestMuxesAreApart(t *testing.T) {
+	doc := backend.Document{Data: []byte("{}")}
+	open := func(m *backend.Mux) backend.Backend {
+		l, err := m.Parse("mem://a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := m.Open(t.Context(), l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = b.Close() })
+		return b
+	}
+	m := all.Mux(all.Options{})
+	if _, err := open(m).PutRef(t.Context(), "x", doc, backend.Always); err != nil {
+		t.Fatalf("PutRef() = %v, want nil", err)
+	}
+	if _, err := open(m).GetRef(t.Context(), "x"); err != nil {
+		t.Errorf("GetRef() = %v through the same Mux, want the document", err)
+	}
+	if _, err := open(all.Mux(all.Options{})).GetRef(t.Context(), "x"); !errors.Is(err, backend.ErrNotFound) {
+		t.Errorf("GetRef() = %v through another Mux, want %v", err, backend.ErrNotFound)
+	}
+}
+
+func ExampleMux() {
+	mux := all.Mux(all.Options{Getenv: os.Getenv, Logger: slog.Default()})
+	for _, text := range []string{"type=local,dest=/var/cache/app,tag=main;v1", "local:cache?tag=main", "./cache", "cache"} {
+		location, err := mux.Parse(text)
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Println(location.Type(), location.Value("src"), location.Refs())
+	}
+	// Output:
+	// local /var/cache/app [main v1]
+	// local cache [main]
+	// local ./cache [latest]
+	// invalid location: want type=TYPE,key=value,..., a URL such as local:///dir, or a path that begins with ./ or / and has neither ? nor ,
+}
