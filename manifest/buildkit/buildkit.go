@@ -68,7 +68,7 @@ type Decoded struct {
 	// cache config, or the manifests and configs of the images in an index.
 	Documents []blob.Descriptor
 	// Problems says what was left out of Manifest because the document is
-	// damaged in part; what depends on it is left out too.
+	// damaged in part, and what in it BuildKit cannot use.
 	Problems []Problem
 }
 
@@ -83,7 +83,8 @@ type Problem struct {
 // Encoded is a manifest made ready for a store. Config and children are stored
 // before the document.
 type Encoded struct {
-	// MediaType and Data are the document that the ref points to.
+	// MediaType and Data are the document that the ref points to. A flat one
+	// has no media type.
 	MediaType string
 	Data      []byte
 	// Config is the cache config blob of the OCI forms; its data is nil in the
