@@ -13,7 +13,7 @@ func nearest(word string, candidates []string) (best string, ok bool) {
 }
 
 // edits returns the number of letters to insert, remove, replace or swap with
-// their neighbour to get from a to b: the optimal string alignment distance.
+// their neighbor to get from a to b: the optimal string alignment distance.
 func edits(a, b string) int {
 	// Three rows of the table suffice: the two before and the one being filled.
 	before, last := make([]int, len(b)+1), make([]int, len(b)+1)

@@ -51,7 +51,11 @@ func TestMuxOpenOptions(t *testing.T) {
 		if err != nil {
 			t.Fatalf("Open() = %v, want a backend", err)
 		}
-		return b.(*opened).options
+		o, ok := b.(*opened)
+		if !ok {
+			t.Fatalf("Open() = %T, want the driver's own backend", b)
+		}
+		return o.options
 	}
 	got := open()
 	if got.Getenv != nil || got.Transport != nil || got.TempDir != "" {
