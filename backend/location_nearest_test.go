@@ -3,7 +3,7 @@ package backend
 import "testing"
 
 func TestNearest(t *testing.T) {
-	candidates := []string{"mode", "tag", "src", "dest", "secret_access_key", "access_key_id"}
+	candidates := []string{"mode", "tag", "src", "dest", "secret_access_key", "access_key_id", "force-compression", "compression"}
 	for _, test := range []struct{ word, want string }{
 		{"mod", "mode"},
 		{"moed", "mode"},
@@ -13,6 +13,9 @@ func TestNearest(t *testing.T) {
 		{"scr", "src"},
 		{"secretaccesskey", "secret_access_key"},
 		{"access-key-id", "access_key_id"},
+		{"ag", "tag"},
+		{"frce-compression", "force-compression"},
+		{"rce-compresion", "force-compression"},
 		{"m", ""},
 		{"x", ""},
 		{"region", ""},

@@ -2,6 +2,7 @@ package backend_test
 
 import (
 	"maps"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -266,4 +267,30 @@ func TestZeroLocation(t *testing.T) {
 	wantInvalid(t, "Check()", l.Check())
 	_, err := locationMux().Open(t.Context(), l)
 	wantInvalid(t, "Open()", err)
+}
+
+// TestURLOfForgetfulDriver shows that what a driver's URL does not keep as it
+// is, here capital letters, stands in the query.
+func TestURLOfForgetfulDriver(t *testing.T) {
+	d := bucketDriver()
+	format := d.URL.Format
+	d.URL.Format = func(attrs map[string]string) *url.URL {
+		u := format(attrs)
+		u.Host = strings.ToLower(u.Host)
+		return u
+	}
+	m := new(backend.Mux)
+	m.Register(d)
+	for text, want := range map[string]string{
+		"type=s3,bucket=b,region=r": "s3://b/?region=r",
+		"type=s3,bucket=B,region=r": "s3://?bucket=B&region=r",
+	} {
+		l := parse(t, m, text)
+		if got := l.URL(); got != want {
+			t.Errorf("URL() of %s = %s, want %s", text, got, want)
+		}
+		if again := parse(t, m, l.URL()); !again.Equal(l) {
+			t.Errorf("Parse(%s) = %v, want %v", l.URL(), again, l)
+		}
+	}
 }
