@@ -3,7 +3,7 @@ package backend
 import "testing"
 
 func TestNearest(t *testing.T) {
-	candidates := []string{"mode", "tag", "src", "dest", "secret_access_key", "access_key_id", "force-compression", "compression"}
+	candidates := []string{"mode", "tag", "src", "dest", "secret_access_key", "access_key_id", "force-compression", "compression", "url_v2", "url"}
 	for _, test := range []struct{ word, want string }{
 		{"mod", "mode"},
 		{"moed", "mode"},
@@ -14,6 +14,7 @@ func TestNearest(t *testing.T) {
 		{"secretaccesskey", "secret_access_key"},
 		{"access-key-id", "access_key_id"},
 		{"ag", "tag"},
+		{"url_v", "url_v2"},
 		{"frce-compression", "force-compression"},
 		{"rce-compresion", "force-compression"},
 		{"m", ""},
