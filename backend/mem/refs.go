@@ -26,7 +26,7 @@ func (b *Backend) GetRef(ctx context.Context, name string) (backend.Ref, error) 
 	if !ok {
 		return backend.Ref{}, b.fail("get ref", name, backend.ErrNotFound)
 	}
-	return backend.Ref{Name: name, Version: r.version, Document: clone(r.document)}, nil
+	return backend.Ref{Name: name, Version: r.version, ModTime: r.modTime, Document: clone(r.document)}, nil
 }
 
 // find returns the ref, or the document by digest. The caller holds the lock.

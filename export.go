@@ -1,0 +1,196 @@
+package larder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/manifest"
+	"github.com/larder-build/larder/manifest/buildkit"
+)
+
+// DefaultRefreshAge is the refresh bound of BuildKit's S3 exporter.
+const DefaultRefreshAge = 24 * time.Hour
+
+// ExportOptions are the options of [Export].
+type ExportOptions struct {
+	// Overwrite replaces what the ref has instead of adding to it, as BuildKit
+	// does.
+	Overwrite bool
+	// Encoding is the form to write. By default it is the form that the ref has
+	// now, or else what the backend prefers.
+	Encoding buildkit.Encoding
+	// Strict fails with ErrTooLarge rather than leaving out the oldest records
+	// of a manifest that would be too large for BuildKit to import.
+	Strict bool
+	// RefreshAge bounds how old the blobs may get that a ref relies on, on a
+	// store that removes old ones: those older than half of it are renewed. The
+	// default is DefaultRefreshAge.
+	RefreshAge time.Duration
+	// ReadLimit is the largest existing document to be read, in bytes. The
+	// default is buildkit.DefaultReadLimit.
+	ReadLimit int64
+	// Now tells the time; the default is time.Now.
+	Now func() time.Time
+	// Progress, if not nil, receives the steps of the transfer.
+	Progress Progress
+}
+
+func (o ExportOptions) withDefaults() ExportOptions {
+	if o.RefreshAge <= 0 {
+		o.RefreshAge = DefaultRefreshAge
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// Export adds a manifest to one or several targets and stores the blobs that
+// they lack, reading each once.
+//
+// What other exporters add to the same ref meanwhile is kept: the ref is read,
+// merged with m, and replaced only if it is still what was read, and so on
+// until that succeeds. A store that cannot do this is written unconditionally,
+// which the report notes as [UnguardedPublish].
+//
+// Blobs are stored first, then the documents, then the ref, so that the ref
+// never promises what is not there. Records whose blobs content does not give
+// are left out and noted as [BlobLost]. A manifest without results publishes
+// nothing. A target that fails is left as it was and does not disturb the
+// others; the error joins those of all targets.
+func Export(ctx context.Context, m *manifest.Manifest, content Content, to []Target, opts ExportOptions) (*Report, error) {
+	if err := checkTargets(to); err != nil {
+		return &Report{Schema: Schema}, err
+	}
+	if err := m.Check(); err != nil {
+		return newReport(to...), err
+	}
+	opts = opts.withDefaults()
+	e := &export{opts: opts, report: newReport(to...), manifest: m}
+	for i, t := range to {
+		e.dests = append(e.dests, &publisher{destination: destination{Target: t, index: i, report: e.report.Targets[i]}, opts: opts})
+	}
+	return e.report, e.run(ctx, content)
+}
+
+func checkTargets(to []Target) error {
+	if len(to) == 0 {
+		return fmt.Errorf("%w: no target to write to", backend.ErrInvalid)
+	}
+	for _, t := range to {
+		if err := t.checkWritable(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// export is one call of Export.
+type export struct {
+	opts     ExportOptions
+	report   *Report
+	manifest *manifest.Manifest
+	dests    []*publisher
+}
+
+func (e *export) run(ctx context.Context, content Content) error {
+	if e.manifest.IsEmpty() {
+		return e.skip("the manifest has no result")
+	}
+	transfer := newTransfer(content, e.opts.Progress)
+	wanted := e.plan(ctx, transfer)
+	if err := transfer.send(ctx, parcels(wanted, e.destinations())); err != nil {
+		return e.outcome(err)
+	}
+	kept := e.withoutLost(transfer)
+	if kept.IsEmpty() {
+		return e.skip("no result is left")
+	}
+	e.each(func(p *publisher) error { return p.publish(ctx, kept, transfer) })
+	return e.outcome(nil)
+}
+
+// each runs step for every target that has not failed, all at the same time.
+func (e *export) each(step func(*publisher) error) {
+	var running sync.WaitGroup
+	for _, p := range e.dests {
+		if p.failed() != nil {
+			continue
+		}
+		running.Go(func() {
+			if err := step(p); err != nil {
+				p.fail(err)
+			}
+		})
+	}
+	running.Wait()
+}
+
+// plan finds out what each target lacks.
+func (e *export) plan(ctx context.Context, t *transfer) map[*destination][]blob.Descriptor {
+	blobs := e.manifest.Blobs()
+	var mu sync.Mutex
+	wanted := make(map[*destination][]blob.Descriptor)
+	e.each(func(p *publisher) error {
+		missing, err := p.plan(ctx, blobs, t)
+		mu.Lock()
+		defer mu.Unlock()
+		wanted[&p.destination] = missing
+		return err
+	})
+	return wanted
+}
+
+// withoutLost returns the manifest without what needs lost blobs.
+func (e *export) withoutLost(t *transfer) *manifest.Manifest {
+	if len(t.lost) == 0 {
+		return e.manifest
+	}
+	lost := make(map[blob.Digest]bool)
+	for d, err := range t.lost {
+		lost[d] = true
+		e.report.Degradations = append(e.report.Degradations, Degradation{Kind: BlobLost, Blob: d, Detail: err.Error()})
+	}
+	kept, _ := e.manifest.WithoutBlobs(lost)
+	return kept
+}
+
+// skip ends an export that has nothing to publish.
+func (e *export) skip(why string) error {
+	for _, p := range e.dests {
+		if p.failed() == nil {
+			p.report.Outcome = Skipped
+		}
+	}
+	e.report.Degradations = append(e.report.Degradations, Degradation{Kind: NothingToPublish, Detail: why})
+	return e.outcome(nil)
+}
+
+func (e *export) destinations() []*destination {
+	dests := make([]*destination, len(e.dests))
+	for i, p := range e.dests {
+		dests[i] = &p.destination
+	}
+	return dests
+}
+
+// outcome enters the targets' errors in the report, with err for those that
+// have not got anywhere, and joins them.
+func (e *export) outcome(err error) error {
+	var all []error
+	for _, p := range e.dests {
+		reason := p.failed()
+		if reason == nil && p.report.Outcome == "" {
+			reason = err
+		}
+		if reason != nil {
+			all = append(all, fmt.Errorf("%s: %w", p.Target, p.report.fail(reason)))
+		}
+	}
+	return errors.Join(all...)
+}

@@ -1,0 +1,68 @@
+// Package larder stores build caches: content-addressed blobs and the small
+// manifests that say which of them are the result of which build step. It
+// exports, imports, copies, inspects, compares and verifies them, on any
+// [backend.Backend].
+//
+//	mux := all.Mux(all.Options{})
+//	loc, err := mux.Parse("type=local,src=./cache,tag=main")
+//	...
+//	b, err := mux.Open(ctx, loc)
+//	...
+//	defer b.Close()
+//	found, err := larder.Inspect(ctx, larder.Target{Backend: b, Ref: loc.Refs[0]}, larder.InspectOptions{})
+//
+// The verbs are functions. Each takes its targets, an options struct whose zero
+// value is right, and returns a [Report], even along with an error: what was
+// sent, what was reused, and everything that went less well than it should
+// have. A cache only saves time, so a verb carries on where it can, and says
+// so; it fails where its result would not be what was asked for.
+//
+// The verbs never close a backend. They may be called at the same time, on the
+// same targets too: what one of them has acknowledged, another does not undo.
+package larder
+
+import (
+	"fmt"
+
+	"github.com/larder-build/larder/backend"
+)
+
+// Schema is the version of the JSON forms of this package's results. Fields
+// may be added under the same version; a change of meaning changes it.
+const Schema = "larder/v1"
+
+// Target is where a cache is: a ref on an open backend.
+type Target struct {
+	Backend backend.Backend
+	// Ref is the name of the ref: a tag, a name, a scope.
+	Ref string
+}
+
+// String names the target for a person, without secrets.
+func (t Target) String() string {
+	if t.Backend == nil {
+		return "no backend"
+	}
+	return t.Backend.Info().Location + " " + t.Ref
+}
+
+func (t Target) check() error {
+	if t.Backend == nil {
+		return fmt.Errorf("%w: target %q has no backend", backend.ErrInvalid, t.Ref)
+	}
+	if backend.IsDigest(t.Ref) {
+		return nil
+	}
+	return backend.CheckRefName(t.Ref)
+}
+
+// checkWritable also refuses what cannot be written to.
+func (t Target) checkWritable() error {
+	if err := t.check(); err != nil {
+		return err
+	}
+	if backend.IsDigest(t.Ref) {
+		return fmt.Errorf("%w: %s: a digest cannot be written to, name a ref", backend.ErrInvalid, t)
+	}
+	return nil
+}

@@ -1,0 +1,297 @@
+package larder
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/manifest"
+	"github.com/larder-build/larder/manifest/buildkit"
+)
+
+// publisher brings one target's ref from one manifest to the next.
+type publisher struct {
+	destination
+	opts ExportOptions
+
+	// previous is what the ref has; nil if there is none or it is not to be
+	// kept.
+	previous *loaded
+	version  backend.Version
+	// trusted says that blobs were taken for present because previous names
+	// them, without asking.
+	trusted bool
+}
+
+// Publishing is tried again after a conflict, with a wait of a random part of
+// conflictWait, which doubles each time up to conflictWaitMax.
+const (
+	conflictWait    = 5 * time.Millisecond
+	conflictWaitMax = time.Second
+)
+
+// ctx returns a context whose requests count in the target's report.
+func (p *publisher) traced(ctx context.Context) context.Context {
+	return backend.WithTrace(ctx, p.report.trace())
+}
+
+// read loads what the ref has now.
+func (p *publisher) read(ctx context.Context) error {
+	p.previous, p.version = nil, ""
+	found, err := load(p.traced(ctx), p.Target, p.opts.ReadLimit)
+	if found != nil {
+		p.version = found.Version
+	}
+	switch {
+	case err == nil && found.Encoding == buildkit.Inline:
+		return fmt.Errorf("%w: the ref is an image with inline cache, which an export would destroy", backend.ErrExists)
+	case err == nil:
+		if !p.opts.Overwrite {
+			p.previous = found
+		}
+		return nil
+	case errors.Is(err, buildkit.ErrNotCache):
+		return fmt.Errorf("%w: the ref is something else than a cache, which an export would destroy: %w", backend.ErrExists, err)
+	case found == nil && errors.Is(err, backend.ErrNotFound):
+		return nil
+	case found != nil && ctx.Err() == nil && !isTemporary(err):
+		p.report.degrade(PreviousUnreadable, found.digest(), err.Error())
+		return nil
+	default:
+		return err
+	}
+}
+
+func isTemporary(err error) bool {
+	_, ok := backend.Temporary(err)
+	return ok || errors.Is(err, backend.ErrUnavailable)
+}
+
+// plan reads the ref and returns which of the blobs the target needs to be
+// sent.
+func (p *publisher) plan(ctx context.Context, blobs []blob.Descriptor, t *transfer) ([]blob.Descriptor, error) {
+	if err := p.read(ctx); err != nil {
+		return nil, err
+	}
+	unknown := blobs
+	if p.proves() {
+		p.trusted = true
+		unknown = p.unnamed(blobs, t)
+	}
+	return t.want(ctx, unknown, &p.destination, p.stale)
+}
+
+// proves reports whether the previous manifest is reason enough to believe that
+// its blobs are there: it is recent, or the store keeps what is referenced.
+func (p *publisher) proves() bool {
+	info := p.Backend.Info()
+	if p.previous == nil || info.CheapStat {
+		return false
+	}
+	return !info.Capabilities.BlobAges || p.opts.Now().Sub(p.previous.ModTime) < p.opts.RefreshAge/2
+}
+
+// unnamed returns the blobs that the previous manifest does not name.
+func (p *publisher) unnamed(blobs []blob.Descriptor, t *transfer) []blob.Descriptor {
+	named := make(map[blob.Digest]int64)
+	for _, b := range p.previous.Manifest.Blobs() {
+		named[b.Digest] = b.Size
+	}
+	var rest []blob.Descriptor
+	for _, b := range blobs {
+		if size, ok := named[b.Digest]; ok && size == b.Size {
+			t.reuse(b, &p.destination)
+			continue
+		}
+		rest = append(rest, b)
+	}
+	return rest
+}
+
+// stale reports whether the age of a blob has to be renewed.
+func (p *publisher) stale(info backend.BlobInfo) bool {
+	return p.Backend.Info().Capabilities.BlobAges && p.opts.Now().Sub(info.ModTime) > p.opts.RefreshAge/2
+}
+
+// publish merges m into the ref until nobody comes between reading and writing.
+func (p *publisher) publish(ctx context.Context, m *manifest.Manifest, t *transfer) error {
+	for wait := conflictWait; ; wait = min(2*wait, conflictWaitMax) {
+		err := p.attempt(ctx, m)
+		switch {
+		case errors.Is(err, backend.ErrConflict):
+			if err := pause(ctx, rand.N(wait)); err != nil {
+				return err
+			}
+			if err := p.read(ctx); err != nil {
+				return err
+			}
+		case errors.Is(err, backend.ErrNotFound) && p.trusted:
+			// The store misses a blob that the previous manifest promised.
+			if err := p.resend(ctx, m, t); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+}
+
+// pause waits, unless the context ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// attempt merges m into what was read of the ref, and writes that.
+func (p *publisher) attempt(ctx context.Context, m *manifest.Manifest) error {
+	merged := manifest.Merge(m)
+	if p.previous != nil {
+		merged = manifest.Merge(p.previous.Manifest, m)
+	}
+	doc, err := p.encode(merged)
+	if err != nil {
+		return err
+	}
+	p.report.Digest = digest.FromBytes(doc.Data)
+	if p.previous != nil && bytes.Equal(doc.Data, p.previous.Data) && !p.aging(p.previous.Ref) {
+		p.report.Outcome = Unchanged
+		return nil
+	}
+	if err := p.write(p.traced(ctx), doc); err != nil {
+		return err
+	}
+	p.report.Outcome = Published
+	return nil
+}
+
+// aging reports whether an unchanged ref should be written all the same, for
+// its age, as far as the store tells that.
+func (p *publisher) aging(ref backend.Ref) bool {
+	return !ref.ModTime.IsZero() && p.stale(backend.BlobInfo{ModTime: ref.ModTime})
+}
+
+// write stores an encoded manifest: its config first, then the ref.
+func (p *publisher) write(ctx context.Context, doc *buildkit.Encoded) error {
+	if doc.ConfigData != nil {
+		if err := p.Backend.Put(ctx, doc.Config, blob.Bytes(doc.ConfigData)); err != nil {
+			return err
+		}
+	}
+	_, err := p.Backend.PutRef(ctx, p.Ref, backend.Document{MediaType: doc.MediaType, Data: doc.Data}, p.condition())
+	return err
+}
+
+// condition is the strongest condition that the store supports.
+func (p *publisher) condition() backend.Condition {
+	can := p.Backend.Info().Capabilities
+	switch {
+	case p.version == "" && can.CreateRef:
+		return backend.Absent
+	case p.version != "" && can.ReplaceRef:
+		return backend.Match(p.version)
+	default:
+		p.unguarded()
+		return backend.Always
+	}
+}
+
+// unguarded notes once that the store cannot compare and swap.
+func (p *publisher) unguarded() {
+	for _, d := range p.report.Degradations {
+		if d.Kind == UnguardedPublish {
+			return
+		}
+	}
+	p.report.degrade(UnguardedPublish, "", "the store cannot compare and swap, another exporter's update at the same moment may be lost")
+}
+
+// resend asks for every blob of m, sends those that are missing, and drops from
+// what was read the records whose blobs are gone.
+func (p *publisher) resend(ctx context.Context, m *manifest.Manifest, t *transfer) error {
+	p.trusted = false
+	missing, err := t.want(ctx, m.Blobs(), &p.destination, p.stale)
+	if err != nil {
+		return err
+	}
+	if err := t.send(ctx, parcels(map[*destination][]blob.Descriptor{&p.destination: missing}, []*destination{&p.destination})); err != nil {
+		return err
+	}
+	if err := p.failed(); err != nil || p.previous == nil {
+		return err
+	}
+	gone, err := absent(p.traced(ctx), p.Backend, p.previous.Manifest.Blobs())
+	if err != nil {
+		return err
+	}
+	for d := range gone {
+		p.report.degrade(BlobLost, d, "the store no longer has the blob")
+	}
+	p.previous.Manifest, _ = p.previous.Manifest.WithoutBlobs(gone)
+	return nil
+}
+
+// absent returns which of the blobs a backend does not have at their size.
+func absent(ctx context.Context, b backend.Blobs, blobs []blob.Descriptor) (map[blob.Digest]bool, error) {
+	digests := make([]blob.Digest, len(blobs))
+	for i, d := range blobs {
+		digests[i] = d.Digest
+	}
+	found, err := b.Stat(ctx, digests...)
+	if err != nil {
+		return nil, err
+	}
+	gone := make(map[blob.Digest]bool)
+	for _, d := range blobs {
+		if info, ok := found[d.Digest]; !ok || info.Size >= 0 && info.Size != d.Size {
+			gone[d.Digest] = true
+		}
+	}
+	return gone, nil
+}
+
+// encode brings a manifest into the form of the target, leaving out the oldest
+// records as far as BuildKit's limit demands.
+func (p *publisher) encode(m *manifest.Manifest) (*buildkit.Encoded, error) {
+	enc := p.encoding()
+	doc, err := buildkit.Encode(m, enc, buildkit.EncodeOptions{})
+	if !errors.Is(err, blob.ErrTooLarge) || p.opts.Strict {
+		return doc, err
+	}
+	kept, shed, err := manifest.Shed(m, func(m *manifest.Manifest) (bool, error) {
+		doc, err = buildkit.Encode(m, enc, buildkit.EncodeOptions{})
+		if errors.Is(err, blob.ErrTooLarge) {
+			return false, nil
+		}
+		return err == nil, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.report.degrade(RecordsShed, "", fmt.Sprintf("the %d oldest of %d records were left out to stay within BuildKit's limit of %d bytes", shed, len(m.Records), buildkit.ImportLimit))
+	return buildkit.Encode(kept, enc, buildkit.EncodeOptions{})
+}
+
+// encoding is the form to write the ref in.
+func (p *publisher) encoding() buildkit.Encoding {
+	switch {
+	case p.opts.Encoding != "":
+		return p.opts.Encoding
+	case p.previous != nil:
+		return p.previous.Encoding
+	default:
+		return buildkit.Encoding(p.Backend.Info().Encoding)
+	}
+}

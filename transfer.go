@@ -1,0 +1,245 @@
+package larder
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/blob"
+)
+
+// Blobs are moved many at a time if they are small, because then the requests
+// cost more than the bytes, and few at a time if they are large, because a few
+// streams fill any link and more only take memory. A blob weighs one unit, and
+// one more for each heavyUnit bytes up to maxWeight; transferUnits may be on
+// the way. That gives 64 small blobs or 4 large ones.
+const (
+	transferUnits = 64
+	maxWeight     = 16
+	heavyUnit     = 256 << 10
+)
+
+func weight(size int64) int64 {
+	return min(1+size/heavyUnit, maxWeight)
+}
+
+// destination is a target of a transfer.
+type destination struct {
+	Target
+	index  int
+	report *TargetReport
+
+	mu  sync.Mutex
+	err error
+}
+
+// fail notes that the target cannot be written; the first reason counts.
+func (d *destination) fail(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err == nil {
+		d.err = err
+	}
+}
+
+func (d *destination) failed() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.err
+}
+
+// parcel is a blob on its way to the destinations that need it.
+type parcel struct {
+	blob.Descriptor
+	to []*destination
+}
+
+// transfer sends blobs to destinations.
+type transfer struct {
+	content  Content
+	progress Progress
+
+	mu   sync.Mutex
+	lost map[blob.Digest]error // blobs whose source is to blame
+}
+
+func newTransfer(content Content, progress Progress) *transfer {
+	return &transfer{content: content, progress: progress, lost: make(map[blob.Digest]error)}
+}
+
+// send stores each parcel at its destinations, the largest first. A
+// destination that fails is left alone from then on; a blob that its source
+// does not give is noted as lost. Only the end of the context is an error.
+func (t *transfer) send(ctx context.Context, parcels []parcel) error {
+	slices.SortStableFunc(parcels, func(a, b parcel) int { return cmp.Compare(b.Size, a.Size) })
+	for _, p := range parcels {
+		for _, d := range p.to {
+			t.progress.step(StepPlanned, d.index, p.Digest, p.Size)
+		}
+	}
+	units := semaphore.NewWeighted(transferUnits)
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, p := range parcels {
+		w := weight(p.Size)
+		if err := units.Acquire(ctx, w); err != nil {
+			return err
+		}
+		running.Go(func() {
+			defer units.Release(w)
+			t.deliver(ctx, p)
+		})
+	}
+	running.Wait()
+	return ctx.Err()
+}
+
+// deliver stores one blob at its destinations, reading its source once.
+func (t *transfer) deliver(ctx context.Context, p parcel) {
+	to := slices.DeleteFunc(slices.Clone(p.to), func(d *destination) bool {
+		return d.failed() != nil || t.mount(ctx, p.Descriptor, d)
+	})
+	src := t.content.Source(p.Descriptor)
+	switch {
+	case len(to) == 0:
+	case src == nil:
+		t.lose(p.Digest, fmt.Errorf("%w: blob %s has no source", backend.ErrNotFound, p.Digest))
+	case len(to) == 1:
+		t.put(ctx, p.Descriptor, src, to[0])
+	default:
+		shared := newTee(ctx, src, len(to))
+		var running sync.WaitGroup
+		for _, d := range to {
+			member, leave := shared.member()
+			running.Go(func() {
+				defer leave()
+				t.put(ctx, p.Descriptor, member, d)
+			})
+		}
+		running.Wait()
+		shared.wait()
+	}
+}
+
+// put stores a blob at one destination and notes how that went.
+func (t *transfer) put(ctx context.Context, b blob.Descriptor, src blob.Source, to *destination) {
+	source := &metered{
+		Source: src,
+		asFile: to.Backend.Info().VerifiesPut,
+		moved: func(n int64) {
+			if n != 0 {
+				t.progress.step(StepMoved, to.index, b.Digest, n)
+			}
+		},
+	}
+	err := to.Backend.Put(backend.WithTrace(ctx, to.report.trace()), b, source)
+	switch {
+	case err == nil && source.opened.Load():
+		to.report.count(&to.report.Sent, b.Size)
+		t.progress.step(StepSent, to.index, b.Digest, b.Size)
+	case err == nil:
+		to.report.count(&to.report.Reused, b.Size)
+		t.progress.step(StepReused, to.index, b.Digest, b.Size)
+	default:
+		t.progress.step(StepFailed, to.index, b.Digest, b.Size)
+		t.blame(ctx, b, source, to, err)
+	}
+}
+
+// blame finds out who is responsible for a failed put.
+func (t *transfer) blame(ctx context.Context, b blob.Descriptor, source *metered, to *destination, err error) {
+	switch {
+	case ctx.Err() != nil:
+		to.fail(ctx.Err())
+	case source.fault() != nil:
+		t.lose(b.Digest, source.fault())
+	case errors.Is(err, blob.ErrCorrupt):
+		t.lose(b.Digest, err)
+	default:
+		to.fail(err)
+	}
+}
+
+// lose notes that the source of a blob does not give it.
+func (t *transfer) lose(d blob.Digest, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.lost[d] == nil {
+		t.lost[d] = err
+	}
+}
+
+// mount lets the destination take the blob over by itself, if it can.
+func (t *transfer) mount(ctx context.Context, b blob.Descriptor, to *destination) bool {
+	copier, ok := backend.As[backend.Copier](to.Backend)
+	from, known := t.content.(originer)
+	if !ok || !known {
+		return false
+	}
+	ctx = backend.WithTrace(ctx, to.report.trace())
+	for _, origin := range from.origins(b.Digest) {
+		// Whatever the reason for a failure, the ordinary way is tried next.
+		if copier.CopyFrom(ctx, origin, b) == nil {
+			to.report.count(&to.report.Mounted, b.Size)
+			t.progress.step(StepMounted, to.index, b.Digest, b.Size)
+			return true
+		}
+	}
+	return false
+}
+
+// want returns those of the blobs that a destination does not have, or whose
+// age should be renewed; the others are counted as reused.
+func (t *transfer) want(ctx context.Context, blobs []blob.Descriptor, to *destination, stale func(backend.BlobInfo) bool) ([]blob.Descriptor, error) {
+	if len(blobs) == 0 {
+		return nil, nil
+	}
+	digests := make([]blob.Digest, len(blobs))
+	for i, b := range blobs {
+		digests[i] = b.Digest
+	}
+	found, err := to.Backend.Stat(backend.WithTrace(ctx, to.report.trace()), digests...)
+	if err != nil {
+		return nil, err
+	}
+	var wanted []blob.Descriptor
+	for _, b := range blobs {
+		info, ok := found[b.Digest]
+		if ok && (info.Size == b.Size || info.Size < 0) && !stale(info) {
+			t.reuse(b, to)
+			continue
+		}
+		wanted = append(wanted, b)
+	}
+	return wanted, nil
+}
+
+// reuse counts a blob that the destination has.
+func (t *transfer) reuse(b blob.Descriptor, to *destination) {
+	to.report.count(&to.report.Reused, b.Size)
+	t.progress.step(StepReused, to.index, b.Digest, b.Size)
+}
+
+// parcels gathers what each destination wants into one parcel for each blob.
+func parcels(wanted map[*destination][]blob.Descriptor, dests []*destination) []parcel {
+	at := make(map[blob.Digest]int)
+	var all []parcel
+	for _, dest := range dests {
+		for _, b := range wanted[dest] {
+			i, ok := at[b.Digest]
+			if !ok {
+				i = len(all)
+				at[b.Digest] = i
+				all = append(all, parcel{Descriptor: b})
+			}
+			all[i].to = append(all[i].to, dest)
+		}
+	}
+	return all
+}
