@@ -1,6 +1,7 @@
 package larder_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -32,24 +33,18 @@ const benchLayers = 40
 
 func benchBytes(b *testing.B) int64 {
 	b.Helper()
-	mib, err := strconv.ParseInt(cmpOr(os.Getenv("LARDER_BENCH_MIB"), "64"), 10, 32)
+	mib, err := strconv.ParseInt(cmp.Or(os.Getenv("LARDER_BENCH_MIB"), "64"), 10, 32)
 	if err != nil || mib <= 0 {
 		b.Fatalf("LARDER_BENCH_MIB = %q, want a number of MiB", os.Getenv("LARDER_BENCH_MIB"))
 	}
 	return mib << 20
 }
 
-func cmpOr(s, or string) string {
-	if s == "" {
-		return or
-	}
-	return s
-}
-
 // BenchmarkCopyLocal copies a cache from one directory to another, and beside
 // it, in the same rounds, does by hand what cannot be avoided: four workers
-// that read, hash and write the same bytes. LARDER_BENCH_DIR says where, for
-// the file system decides much of it.
+// that read, hash and write the same bytes, once as they are and once synced to
+// the disk as the local backend promises. LARDER_BENCH_DIR says where, for the
+// file system decides much of it.
 func BenchmarkCopyLocal(b *testing.B) {
 	dir := b.TempDir()
 	if under := os.Getenv("LARDER_BENCH_DIR"); under != "" {
@@ -60,31 +55,27 @@ func BenchmarkCopyLocal(b *testing.B) {
 		b.Cleanup(func() { os.RemoveAll(dir) })
 	}
 	from := largeCache(b, filepath.Join(dir, "from"), benchBytes(b))
-	var ours, floor []time.Duration
+	var ours, floor, synced []time.Duration
 	var heap uint64
 	for n := 0; b.Loop(); n++ {
 		to := filepath.Join(dir, fmt.Sprint("to", n))
-		floor = append(floor, timed(b, func() error { return bareCopy(b.Context(), filepath.Join(dir, "from"), to+"-floor") }))
+		bare := func(sync bool) time.Duration {
+			defer os.RemoveAll(to)
+			return timed(b, func() error { return bareCopy(b.Context(), filepath.Join(dir, "from"), to, sync) })
+		}
+		floor, synced = append(floor, bare(false)), append(synced, bare(true))
 		peak := watchHeap()
 		ours = append(ours, timed(b, func() error { return copyLocal(b.Context(), from, to) }))
 		heap = max(heap, peak())
-		if err := removeAll(to, to+"-floor"); err != nil {
+		if err := os.RemoveAll(to); err != nil {
 			b.Fatal(err)
 		}
 	}
 	b.ReportMetric(median(ours).Seconds()/median(floor).Seconds(), "x-floor")
+	b.ReportMetric(median(ours).Seconds()/median(synced).Seconds(), "x-synced-floor")
 	b.ReportMetric(median(floor).Seconds()*1000, "floor-ms")
 	b.ReportMetric(float64(heap)/(1<<20), "heap-MiB")
 	b.SetBytes(benchBytes(b))
-}
-
-func removeAll(dirs ...string) error {
-	for _, dir := range dirs {
-		if err := os.RemoveAll(dir); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func timed(b *testing.B, do func() error) time.Duration {
@@ -103,17 +94,16 @@ func median(all []time.Duration) time.Duration {
 }
 
 // watchHeap samples the size of the heap until the function that it returns is
-// called, which returns the largest growth seen.
+// called, which returns the largest seen.
 func watchHeap() func() uint64 {
-	var before, now runtime.MemStats
-	runtime.ReadMemStats(&before)
+	var now runtime.MemStats
 	done := make(chan struct{})
 	var peak uint64
 	var running sync.WaitGroup
 	running.Go(func() {
 		for tick := time.NewTicker(5 * time.Millisecond); ; {
 			runtime.ReadMemStats(&now)
-			peak = max(peak, now.HeapAlloc-min(before.HeapAlloc, now.HeapAlloc))
+			peak = max(peak, now.HeapAlloc)
 			select {
 			case <-tick.C:
 			case <-done:
@@ -138,9 +128,6 @@ func largeCache(b *testing.B, dir string, size int64) larder.Target {
 	}
 	b.Cleanup(func() { to.Close() })
 	m := &manifest.Manifest{}
-	content := larder.ContentFunc(func(d blob.Descriptor) blob.Source {
-		return randomLayer(d.Annotations["seed"], d.Size)
-	})
 	seeds := make(map[blob.Digest]string)
 	for i := range benchLayers {
 		seed := strconv.Itoa(i)
@@ -151,7 +138,7 @@ func largeCache(b *testing.B, dir string, size int64) larder.Target {
 		})
 	}
 	m.Records = []manifest.Record{{Digest: digest.FromString("all"), Results: []manifest.Result{{Layer: benchLayers - 1, CreatedAt: epoch}}}}
-	content = func(d blob.Descriptor) blob.Source { return randomLayer(seeds[d.Digest], d.Size) }
+	content := larder.ContentFunc(func(d blob.Descriptor) blob.Source { return randomLayer(seeds[d.Digest], d.Size) })
 	target := larder.Target{Backend: to, Ref: "main"}
 	if _, err := larder.Export(b.Context(), m, content, []larder.Target{target}, larder.ExportOptions{}); err != nil {
 		b.Fatal(err)
@@ -190,8 +177,8 @@ func copyLocal(ctx context.Context, from larder.Target, dir string) error {
 	return err
 }
 
-// bareCopy reads, hashes, writes, syncs and renames the blobs of a layout.
-func bareCopy(ctx context.Context, from, to string) error {
+// bareCopy reads, hashes, writes and renames the blobs of a layout.
+func bareCopy(ctx context.Context, from, to string, sync bool) error {
 	if err := os.MkdirAll(to, 0o755); err != nil {
 		return err
 	}
@@ -203,12 +190,12 @@ func bareCopy(ctx context.Context, from, to string) error {
 	workers, _ := errgroup.WithContext(ctx)
 	workers.SetLimit(4)
 	for _, e := range entries {
-		workers.Go(func() error { return bareCopyFile(filepath.Join(blobs, e.Name()), filepath.Join(to, e.Name())) })
+		workers.Go(func() error { return bareCopyFile(filepath.Join(blobs, e.Name()), filepath.Join(to, e.Name()), sync) })
 	}
 	return workers.Wait()
 }
 
-func bareCopyFile(from, to string) error {
+func bareCopyFile(from, to string, sync bool) error {
 	src, err := os.Open(from)
 	if err != nil {
 		return err
@@ -222,7 +209,7 @@ func bareCopyFile(from, to string) error {
 	if _, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(hash, dst)}, struct{ io.Reader }{src}, make([]byte, 1<<20)); err != nil {
 		return err
 	}
-	if os.Getenv("LARDER_BENCH_FLOOR_SYNC") != "" {
+	if sync {
 		if err := dst.Sync(); err != nil {
 			return err
 		}
