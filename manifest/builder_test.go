@@ -16,6 +16,7 @@ func described(name string) blob.Descriptor { return layer(name, NoParent).Descr
 
 func TestBuilder(t *testing.T) {
 	b := NewBuilder()
+	b.Layer(described("unused"), sum("diff of unused"), at(1), LayerHandle{})
 	base := b.Layer(described("base"), sum("diff of base"), at(1), LayerHandle{})
 	app := b.Layer(described("app"), sum("diff of app"), at(1), base)
 	source := b.Record("source")
@@ -31,7 +32,7 @@ func TestBuilder(t *testing.T) {
 		t.Errorf("Check = %v", err)
 	}
 	want := &Manifest{
-		Layers: []Layer{layer("base", NoParent), layer("app", 0)},
+		Layers: []Layer{layer("base", NoParent), layer("app", 0), layer("unused", NoParent)},
 		Records: []Record{
 			{Digest: KeyDigest("source"), Extra: Fields{FieldLarder: []byte(`{"key":"source"}`)}},
 			{Digest: "opaque", Results: []Result{{Chain: []int{1, 0}}}},

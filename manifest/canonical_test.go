@@ -81,6 +81,9 @@ func TestCanonicalOrder(t *testing.T) {
 		{"records by linked digest", &Manifest{Records: []Record{
 			record(p), record(q), record(r, links(0)), record(r, links(1)),
 		}}},
+		{"alternatives by position before selector", &Manifest{Records: []Record{
+			record(p), record(q), record(r, append(select1("/b", 0), select1("/a", 1)...)),
+		}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -113,6 +116,34 @@ func TestCanonicalFolds(t *testing.T) {
 	}
 	if diff := cmp.Diff([][]Link{links(0)}, got.Records[1].Inputs); diff != "" {
 		t.Errorf("inputs: -want +got:\n%s", diff)
+	}
+}
+
+func TestCanonicalJoinsUnknownFields(t *testing.T) {
+	x, y := Fields{"x": []byte("1")}, Fields{"y": []byte("2")}
+	both := Fields{"x": []byte("1"), "y": []byte("2")}
+	result := func(f Fields) Result { return Result{CreatedAt: at(1), Extra: f} }
+	link := func(f Fields) Link { return Link{Extra: f} }
+	a := layer("a", NoParent)
+	m := &Manifest{
+		Layers: []Layer{a},
+		Records: []Record{
+			{Digest: "root"},
+			{Digest: "step", Inputs: [][]Link{{link(x), link(y)}}, Results: []Result{result(x), result(y)}},
+		},
+		Extra: x, Envelope: y,
+	}
+	want := &Manifest{
+		Layers: []Layer{a},
+		Records: []Record{
+			{Digest: "root"},
+			{Digest: "step", Inputs: [][]Link{{link(both)}}, Results: []Result{result(both)}},
+		},
+		Extra: x, Envelope: y,
+	}
+	requireEqual(t, "Canonical", m.Canonical(), want)
+	if len(x) != 1 || len(y) != 1 {
+		t.Errorf("Canonical changed what it was given: %v, %v", x, y)
 	}
 }
 

@@ -156,7 +156,7 @@ func (c compared) stack(i int) *Stack {
 		return nil
 	}
 	r := c.Records[i].Results[0]
-	s := &Stack{Key: c.identify(r).stack.digest()}
+	s := &Stack{Key: c.stackKey(r).digest()}
 	if r.Chain == nil {
 		s.Top, s.Layers = c.Layers[r.Layer].Digest, c.heights[r.Layer]
 	} else {

@@ -133,10 +133,18 @@ func drawFields(t *rapid.T, name string) Fields {
 	return f
 }
 
-// shuffled returns m with its layers and records in another order.
+// shuffled returns m with its layers, records, alternatives and results in
+// another order.
 func shuffled(t *rapid.T, m *Manifest) *Manifest {
-	return m.arrange(
+	m = m.arrange(
 		rapid.Permutation(upTo(len(m.Layers))).Draw(t, "layer order"),
 		rapid.Permutation(upTo(len(m.Records))).Draw(t, "record order"),
 	)
+	for i, r := range m.Records {
+		for j, input := range r.Inputs {
+			r.Inputs[j] = rapid.Permutation(input).Draw(t, "alternative order")
+		}
+		m.Records[i].Results = rapid.Permutation(r.Results).Draw(t, "result order")
+	}
+	return m
 }

@@ -20,6 +20,8 @@ func TestQuery(t *testing.T) {
 		{Digest: "step", Inputs: [][]Link{{{Record: 0, Selector: "/a"}}}},
 		{Digest: "step", Inputs: [][]Link{links(1, 2), links(2)}},
 		{Digest: "step"},
+		{Digest: "pair", Inputs: [][]Link{links(1), links(2)}},
+		{Digest: "pair", Inputs: [][]Link{links(0), links(2)}},
 	}}
 	x := NewIndex(m)
 	tests := []struct {
@@ -38,6 +40,8 @@ func TestQuery(t *testing.T) {
 		{"fewer inputs than the record has", "step", [][]Link{links(1)}, nil},
 		{"two inputs", "step", [][]Link{links(1), links(2)}, []int{5}},
 		{"two inputs by another alternative", "step", [][]Link{links(2), links(2)}, []int{5}},
+		{"two inputs by both alternatives", "step", [][]Link{links(2, 1), links(2)}, []int{5}},
+		{"several records in order", "pair", [][]Link{links(0, 1), links(2)}, []int{7, 8}},
 		{"two inputs the wrong way round", "step", [][]Link{links(2), links(1)}, nil},
 		{"an input that nothing satisfies", "step", [][]Link{links(1), nil}, nil},
 	}

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -154,6 +155,28 @@ func TestMerge(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			requireEqual(t, "Merge", Merge(tt.ms...), tt.want)
 		})
+	}
+}
+
+func TestMergeJoinsTheFieldsOfTheDocument(t *testing.T) {
+	x, y := Fields{"x": []byte("1")}, Fields{"y": []byte("2")}
+	got := Merge(&Manifest{Extra: x, Envelope: y}, &Manifest{Extra: y})
+	want := &Manifest{Extra: Fields{"x": []byte("1"), "y": []byte("2")}, Envelope: y}
+	requireEqual(t, "Merge", got, want)
+}
+
+// At equal times the choice must not depend on who comes first, even if two
+// results have the same blobs.
+func TestMergeSettlesTies(t *testing.T) {
+	layers := []Layer{layer("a", NoParent), layer("b", 0), layer("b", NoParent)}
+	results := []Result{top(1, 1), top(0, 1), chain(1, 0, 1), chain(1, 0, 2), chain(1, 1, 0)}
+	with := func(r Result) *Manifest {
+		return &Manifest{Layers: layers, Records: []Record{{Digest: "step", Results: []Result{r}}}}
+	}
+	for i, a := range results {
+		for j, b := range results {
+			requireEqual(t, fmt.Sprint("results ", i, " and ", j), Merge(with(a), with(b)), Merge(with(b), with(a)))
+		}
 	}
 }
 

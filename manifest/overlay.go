@@ -78,7 +78,7 @@ func (u *union) distinctResults(results []Result) []Result {
 	seen := make(map[key]bool, len(results))
 	distinct := results[:0]
 	for _, r := range results {
-		layers := u.identify(r).layers
+		layers := u.layersKey(r)
 		if !seen[layers] {
 			seen[layers] = true
 			distinct = append(distinct, r)

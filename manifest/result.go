@@ -5,38 +5,42 @@ import (
 	"slices"
 )
 
-// identifiedResult is a result in terms of content.
+// identifiedResult is a result with the key of the layers that it lists.
 type identifiedResult struct {
 	Result
-	// stack is the key of the blobs, whichever way the result lists them.
-	stack key
-	// layers tells apart results whose stacks are equal but which list other
-	// layers, or list them in another way.
 	layers key
 }
 
 // compare orders the results of a record: the newest last, equal times by the
 // layers. Only results with the same time and layers are equal.
 func (r identifiedResult) compare(other identifiedResult) int {
-	return cmp.Or(
-		r.CreatedAt.Compare(other.CreatedAt),
-		r.stack.compare(other.stack),
-		r.layers.compare(other.layers),
-	)
+	return cmp.Or(r.CreatedAt.Compare(other.CreatedAt), r.layers.compare(other.layers))
 }
 
-func (k keyed) identify(r Result) identifiedResult {
+// layersKey returns a key of the layers that a result lists and of the way in
+// which it lists them.
+func (k keyed) layersKey(r Result) key {
 	if r.Chain == nil {
-		return identifiedResult{Result: r, stack: k.layerKeys[r.Layer], layers: k.layerKeys[r.Layer]}
+		return k.layerKeys[r.Layer]
 	}
-	var stack key
-	var stacks, layers hasher
-	layers.number(len(r.Chain))
+	var h hasher
+	h.number(len(r.Chain))
 	for _, i := range r.Chain {
-		stack = stacks.stackOn(stack, k.Layers[i].Digest)
-		layers.key(k.layerKeys[i])
+		h.key(k.layerKeys[i])
 	}
-	return identifiedResult{Result: r, stack: stack, layers: layers.sum()}
+	return h.sum()
+}
+
+// stackKey returns the key of a result's blobs, whichever way it lists them.
+func (k keyed) stackKey(r Result) (stack key) {
+	if r.Chain == nil {
+		return k.layerKeys[r.Layer]
+	}
+	var h hasher
+	for _, i := range r.Chain {
+		stack = h.stackOn(stack, k.Layers[i].Digest)
+	}
+	return stack
 }
 
 // foldResults returns the distinct results, best first. Of results that list
@@ -48,7 +52,7 @@ func (u *union) foldResults(results []Result) []Result {
 	}
 	identified := make([]identifiedResult, len(results))
 	for i, r := range results {
-		identified[i] = u.identify(r)
+		identified[i] = identifiedResult{r, u.layersKey(r)}
 	}
 	slices.SortStableFunc(identified, func(a, b identifiedResult) int { return b.compare(a) })
 	var folded []Result

@@ -87,6 +87,23 @@ func TestWithoutKeepsALinkThatIsNeeded(t *testing.T) {
 	}
 }
 
+// Layers that nothing used stay, with the layers below them, unless they are
+// lost themselves.
+func TestWithoutAndLayersThatServeNothing(t *testing.T) {
+	m := &Manifest{
+		Layers: []Layer{
+			layer("base", NoParent), layer("used", 0), layer("idle", 0),
+			layer("idle and lost", NoParent), layer("idle above", 3),
+		},
+		Records: []Record{{Digest: "step", Results: []Result{top(1, 1)}}},
+	}
+	got, lost := m.WithoutBlobs(map[blob.Digest]bool{sum("used"): true, sum("idle and lost"): true})
+	requireEqual(t, "WithoutBlobs", got, &Manifest{Layers: []Layer{layer("base", NoParent), layer("idle", 0)}})
+	if want := (Lost{Layers: 3, Records: 1, Results: 1}); lost != want {
+		t.Errorf("lost = %+v, want %+v", lost, want)
+	}
+}
+
 // A record that keeps one of two results is not lost.
 func TestWithoutFallsBackToAnotherResult(t *testing.T) {
 	m := &Manifest{
