@@ -15,6 +15,9 @@ type Trace struct {
 	// Retry is called before an operation is tried again, after err, once wait
 	// has passed.
 	Retry func(op string, err error, wait time.Duration)
+	// Wait is called after an operation has waited for its turn, because as
+	// many as are allowed were under way.
+	Wait func(op string, waited time.Duration)
 }
 
 type traceKey struct{}
@@ -52,6 +55,16 @@ func TraceRetry(ctx context.Context, op string, err error, wait time.Duration) {
 	for t := tracersOf(ctx); t != nil; t = t.outer {
 		if t.own.Retry != nil {
 			t.own.Retry(op, err, wait)
+		}
+	}
+}
+
+// TraceWait reports a wait for a turn to the traces of ctx. Whoever limits
+// concurrency calls it.
+func TraceWait(ctx context.Context, op string, waited time.Duration) {
+	for t := tracersOf(ctx); t != nil; t = t.outer {
+		if t.own.Wait != nil {
+			t.own.Wait(op, waited)
 		}
 	}
 }
