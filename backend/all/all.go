@@ -11,10 +11,12 @@ import (
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/backend/local"
 	"github.com/larder-build/larder/backend/mem"
+	"github.com/larder-build/larder/backend/wrap"
 )
 
-// Options are what the drivers are given. The zero value consults no
-// environment, logs nothing and uses the system's clock and network.
+// Options are what the drivers are given, and the wrappers around them. The zero
+// value consults no environment, logs nothing, uses the system's clock and
+// network, and has every safeguard on.
 type Options struct {
 	// Getenv looks up settings that a location leaves out, by the variables
 	// that BuildKit knows: usually [os.Getenv]. Nil consults no environment.
@@ -29,12 +31,27 @@ type Options struct {
 	// TempDir is where drivers that need temporary files keep them; "" means
 	// the system's directory.
 	TempDir string
+	// Wrap adjusts the wrappers behind which every backend is opened, see
+	// [wrap.Recommended].
+	Wrap wrap.Options
 }
 
-// Mux returns a new Mux with every driver. Stores of type=mem belong to the Mux:
+// Mux returns a new Mux with every driver, which opens backends behind the
+// recommended wrappers. Setting its Wrap replaces them. Stores of type=mem belong to the Mux:
 // two of them share none.
 func Mux(opts Options) *backend.Mux {
-	m := &backend.Mux{Options: backend.OpenOptions(opts)}
+	m := &backend.Mux{
+		Options: backend.OpenOptions{
+			Getenv:    opts.Getenv,
+			Logger:    opts.Logger,
+			Transport: opts.Transport,
+			Now:       opts.Now,
+			TempDir:   opts.TempDir,
+		},
+		Wrap: func(b backend.Backend, _ backend.Location) backend.Backend {
+			return wrap.Recommended(b, opts.Wrap)
+		},
+	}
 	m.Register(local.Driver())
 	m.Register(mem.Driver())
 	return m

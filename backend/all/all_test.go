@@ -16,6 +16,8 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/backend/all"
+	"github.com/larder-build/larder/backend/mem"
+	"github.com/larder-build/larder/backend/wrap"
 )
 
 // TestMuxOpensEveryType stores a ref at a location of each type and reads it
@@ -66,6 +68,40 @@ func TestMuxPassesOptions(t *testing.T) {
 	}
 	if got := all.Mux(all.Options{}).Options; got.Getenv != nil {
 		t.Error("the zero Options consult the environment, want none")
+	}
+}
+
+// TestMuxWraps shows that what is opened is behind the safeguards unless they
+// are opted out of: Check, the outermost, can be told by its being opaque.
+func TestMuxWraps(t *testing.T) {
+	bare := wrap.Options{NoCheck: true, NoVerify: true, NoRetry: true, NoLimit: true, NoTimeout: true}
+	for _, test := range []struct {
+		name  string
+		opts  wrap.Options
+		found bool
+	}{
+		{"all", wrap.Options{}, false},
+		{"all but Check", wrap.Options{NoCheck: true}, true},
+		{"none", bare, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := all.Mux(all.Options{Wrap: test.opts})
+			l, err := m.Parse("mem://a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := m.Open(t.Context(), l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = b.Close() })
+			if _, found := backend.As[*mem.Backend](b); found != test.found {
+				t.Errorf("As(*mem.Backend) = %t behind %T, want %t", found, b, test.found)
+			}
+			if _, direct := b.(*mem.Backend); direct != (test.name == "none") {
+				t.Errorf("Open() = %T with the wrappers %s", b, test.name)
+			}
+		})
 	}
 }
 
