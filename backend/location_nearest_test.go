@@ -16,7 +16,6 @@ func TestNearest(t *testing.T) {
 		{"ag", "tag"},
 		{"url_v", "url_v2"},
 		{"frce-compression", "force-compression"},
-		{"rce-compresion", "force-compression"},
 		{"m", ""},
 		{"x", ""},
 		{"region", ""},
