@@ -83,8 +83,8 @@ func manyLinks(n int) []Link {
 	return input
 }
 
-// TestHostileSizes ends only if every function takes about linear time: were
-// one quadratic it would run for minutes, and the lattice for ever.
+// TestHostileSizes ends in due time only if every function takes about linear
+// time; one that walked every path of the lattice would never end.
 func TestHostileSizes(t *testing.T) {
 	for name, m := range hostile(10_000) {
 		t.Run(name, func(t *testing.T) {

@@ -7,8 +7,9 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"github.com/larder-build/larder/blob"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/larder-build/larder/blob"
 )
 
 // key identifies a layer, record or stack by its content alone, whatever the

@@ -8,6 +8,23 @@
 // github.com/moby/buildkit), joined with what the store says of each layer. A
 // step is opaque: a record's digest means something only to the tool that
 // wrote it.
+//
+// Positions mean something within one document only. Across documents a layer
+// is known by its blob and those below it, and a record by its digest and the
+// records that its inputs come from. That is all it takes to join documents of
+// builds about which nothing is known:
+//
+//   - [Merge] joins what several writers have; every record survives.
+//   - [Overlay] joins what several sources offer, in order of preference.
+//   - [Diff] tells what one has and the other has not.
+//   - [Manifest.Canonical] brings one into the order that its content defines.
+//   - [Manifest.Without] takes out what needs a lost layer, [Manifest.Compact]
+//     what serves nothing, [Shed] the oldest until the rest fits a limit.
+//   - [Builder] makes one, and [Index] looks up steps in it.
+//
+// All of them but [Manifest.Check] rely on a manifest that passes Check, leave
+// their arguments alone, and take time about linear in the size of the document,
+// whoever made it and to whatever end.
 package manifest
 
 import (

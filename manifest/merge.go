@@ -9,10 +9,11 @@ package manifest
 // must pass Check.
 //
 // Merge is associative, commutative and idempotent, so that writers who race
-// arrive at the same manifest in whichever order they come. There is one
-// exception: if manifests describe one layer differently, in its times or
-// annotations, and one of them loses all its results that use the layer, then
-// its description counts only if it was merged before it lost them.
+// arrive at the same manifest in whichever order they come. One thing is exempt:
+// where manifests describe the same layer differently, in its times or
+// annotations, and one of them loses every result that uses the layer, it
+// depends on the order whether its description is heard. To settle that too,
+// every layer that ever lost would have to be kept for good.
 //
 // Records with the same digest whose inputs have different alternatives stay
 // two records. Joining their alternatives would claim combinations of inputs

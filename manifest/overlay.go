@@ -65,7 +65,7 @@ func (t *tracker) noteLayers(layers []int, source int) {
 func (t *tracker) noteRecords(records []Record, at []int, source int) {
 	for n, r := range records {
 		if i := at[n]; len(r.Results) > 0 && !t.served[i] {
-			t.Origins.Records[i], t.served[i] = source, true
+			t.Records[i], t.served[i] = source, true
 		}
 	}
 }

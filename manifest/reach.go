@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/larder-build/larder/blob"
 )
@@ -45,22 +46,20 @@ func (m *Manifest) layersOf(results []Result) []bool {
 
 // markParents marks all layers below those that are marked.
 func (m *Manifest) markParents(marked []bool) {
-	order := m.parentsFirst()
-	for n := len(order) - 1; n >= 0; n-- {
-		if i := order[n]; marked[i] && m.Layers[i].Parent != NoParent {
-			marked[m.Layers[i].Parent] = true
+	for _, i := range slices.Backward(m.parentsFirst()) {
+		if parent := m.Layers[i].Parent; marked[i] && parent != NoParent {
+			marked[parent] = true
 		}
 	}
 }
 
 // markInputs marks all records that a marked one leads back to.
 func (m *Manifest) markInputs(marked []bool) {
-	order := m.inputsFirst()
-	for n := len(order) - 1; n >= 0; n-- {
-		if !marked[order[n]] {
+	for _, i := range slices.Backward(m.inputsFirst()) {
+		if !marked[i] {
 			continue
 		}
-		for _, input := range m.Records[order[n]].Inputs {
+		for _, input := range m.Records[i].Inputs {
 			for _, link := range input {
 				marked[link.Record] = true
 			}

@@ -103,7 +103,7 @@ func compareLinks(a, b Link) int {
 	return cmp.Or(cmp.Compare(a.Record, b.Record), cmp.Compare(a.Selector, b.Selector))
 }
 
-// foldLinks joins neighbours that are the same alternative, in place.
+// foldLinks joins adjacent links that are the same alternative, in place.
 func foldLinks(links []Link, s side) []Link {
 	folded := links[:0]
 	for _, link := range links {

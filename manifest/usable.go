@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"iter"
 
-	"github.com/larder-build/larder/blob"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/larder-build/larder/blob"
 )
 
 // Layer types beside those that the OCI recommends.
