@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/larder-build/larder/backend"
 )
@@ -126,15 +127,13 @@ func putUnopened(t *testing.T, e *env) {
 // byte and takes no notice of it.
 func cancelling(data []byte, cancel context.CancelFunc) *source {
 	last := len(data) - 1
-	done := false
-	return sourceThen(data[:last], func(_ context.Context, p []byte) (int, error) {
-		cancel()
-		if done {
-			return 0, io.EOF
-		}
-		done = true
-		return copy(p, data[last:]), nil
-	})
+	return &source{reader: func(context.Context) (io.Reader, error) {
+		return io.MultiReader(
+			bytes.NewReader(data[:last]),
+			readerFunc(func([]byte) (int, error) { cancel(); return 0, io.EOF }),
+			bytes.NewReader(data[last:]),
+		), nil
+	}}
 }
 
 func putCancelled(t *testing.T, e *env) {
@@ -158,8 +157,12 @@ func putCancelledWaiting(t *testing.T, e *env) {
 	defer cancel()
 	src := sourceThen(data[:100_000], func(ctx context.Context, _ []byte) (int, error) {
 		cancel()
-		<-ctx.Done()
-		return 0, ctx.Err()
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(10 * time.Second):
+			return 0, errors.New("the context of the source did not end with that of Put")
+		}
 	})
 	wantErr(t, "Put(cancelled)", e.Put(ctx, describe(data), src), context.Canceled)
 	src.check(t)

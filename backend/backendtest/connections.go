@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,23 +74,25 @@ func closeReaders(t *testing.T, e *env) {
 // closeWaits closes a backend from within a source that it is reading. A
 // backend that waited for its calls would never get on.
 func closeWaits(t *testing.T, e *env) {
-	closed := make(chan error, 1)
+	closing := sync.OnceValue(func() error {
+		closed := make(chan error, 1)
+		go func() { closed <- e.Close() }()
+		select {
+		case err := <-closed:
+			return err
+		case <-time.After(10 * time.Second):
+			return context.DeadlineExceeded
+		}
+	})
 	data := content(1, 200_000)
 	src := sourceThen(data[:100_000], func(context.Context, []byte) (int, error) {
-		done := make(chan error, 1)
-		go func() { done <- e.Close() }()
-		select {
-		case err := <-done:
-			closed <- err
-		case <-time.After(30 * time.Second):
-			closed <- context.DeadlineExceeded
-		}
+		_ = closing()
 		return 0, errSource
 	})
 	if err := e.Put(t.Context(), describe(data), src); err == nil {
 		t.Errorf("Put(failing source) = nil, want an error")
 	}
-	wantErr(t, "Close(during Put)", <-closed, nil)
+	wantErr(t, "Close(during Put)", closing(), nil)
 	src.check(t)
 }
 
@@ -102,6 +105,8 @@ func connectionSees(t *testing.T, e *env) {
 	other.wantRef(t, "main", first)
 	other.putRef(t, "main", second, backend.Always)
 	e.wantRef(t, "main", second)
+	e.putRef(t, "main", first, backend.Always)
+	other.wantRef(t, "main", first)
 	if e.caps.ListRefs {
 		listingOfRefs(e).want(t, other, map[string]bool{"main": true})
 	}
