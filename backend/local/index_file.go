@@ -138,6 +138,9 @@ func (b *Backend) rename(ctx context.Context, t *temp, old []byte) (swapped bool
 		return false, err
 	}
 	defer release(l)
+	if err := b.begin(ctx); err != nil {
+		return false, err
+	}
 	now, err := b.readIndexFile()
 	if err != nil || !bytes.Equal(now, old) {
 		return false, err
@@ -146,9 +149,6 @@ func (b *Backend) rename(ctx context.Context, t *temp, old []byte) (swapped bool
 	// only now that it is ours. Then it excludes nobody any more.
 	if !isAt(l, b.path(buildkitLock)) {
 		return false, nil
-	}
-	if err := b.begin(ctx); err != nil {
-		return false, err
 	}
 	return true, replace(ctx, t.Name(), b.indexPath())
 }

@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"testing"
@@ -64,3 +65,5 @@ func TestConformance(t *testing.T) {
 	t.Run("synced", func(t *testing.T) { backendtest.Run(t, harness(local.Options{})) })
 	t.Run("not synced", func(t *testing.T) { backendtest.Run(t, harness(local.Options{NoSync: true})) })
 }
+
+func hexOf(sum []byte) string { return hex.EncodeToString(sum) }
