@@ -2,6 +2,7 @@ package backendtest
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"io/fs"
 	"sync"
@@ -96,17 +97,23 @@ func closeWaits(t *testing.T, e *env) {
 	src.check(t)
 }
 
+// connectionSees has both connections read after every write, so that one that
+// remembers what it has read shows.
 func connectionSees(t *testing.T, e *env) {
-	other := e.other(t)
-	data, first, second := content(1, 1000), e.doc(t, "first"), e.doc(t, "second")
-	e.put(t, data)
-	other.wantBlob(t, data)
-	e.putRef(t, "main", first, backend.Always)
-	other.wantRef(t, "main", first)
-	other.putRef(t, "main", second, backend.Always)
-	e.wantRef(t, "main", second)
-	e.putRef(t, "main", first, backend.Always)
-	other.wantRef(t, "main", first)
+	both := []*env{e, e.other(t)}
+	other := both[1]
+	for i := range 6 {
+		data, doc := content(uint64(i), 1000), e.doc(t, fmt.Sprintf("document %d", i))
+		for _, e := range both {
+			e.wantNoBlob(t, describe(data))
+		}
+		both[i%2].put(t, data)
+		both[i%2].putRef(t, "main", doc, backend.Always)
+		for _, e := range both {
+			e.wantBlob(t, data)
+			e.wantRef(t, "main", doc)
+		}
+	}
 	if e.caps.ListRefs {
 		listingOfRefs(e).want(t, other, map[string]bool{"main": true})
 	}

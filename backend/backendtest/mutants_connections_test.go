@@ -11,8 +11,8 @@ import (
 	"github.com/larder-build/larder/blob"
 )
 
-// noCapability is every capability, to be taken away.
-var noCapability = backend.Capabilities{
+// allCapabilities is every capability there is.
+var allCapabilities = backend.Capabilities{
 	CreateRef: true, ReplaceRef: true, DeleteRef: true, ConditionalDeleteRef: true,
 	ListRefs: true, DeleteBlobs: true, ListBlobs: true, BlobAges: true,
 }
@@ -77,6 +77,12 @@ func connectionMutants() []mutant {
 					s.docs[name] = r
 				}
 				return r, err
+			}, putRef: func(ctx context.Context, b *mem.Backend, name string, doc backend.Document, c backend.Condition) (backend.Version, error) {
+				v, err := b.PutRef(ctx, name, doc, c)
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				delete(s.docs, name)
+				return v, err
 			}}
 		}),
 		closeMutant("leaves a goroutine behind", "concurrency/no goroutine is left behind", func(*state) mutation {
@@ -153,11 +159,11 @@ func capabilityMutants() []mutant {
 		}),
 		{
 			name: "declares what it cannot do", caughtBy: "capability/what is declared works",
-			options: mem.Options{Without: noCapability},
+			options: mem.Options{Without: allCapabilities},
 			mutate: func(*state) mutation {
 				return mutation{info: func(b *mem.Backend) backend.Info {
 					info := b.Info()
-					info.Capabilities = noCapability
+					info.Capabilities = allCapabilities
 					return info
 				}}
 			},

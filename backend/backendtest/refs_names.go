@@ -103,7 +103,7 @@ func nameSimilar(t *testing.T, e *env) {
 		{"x", "x.", "x..", ".x", "x y", "x  y"},
 		{"n", "n#1", "n#2", "n#1#1"},
 	} {
-		t.Run(names[0], func(t *testing.T) { e.wantNames(t, names) })
+		t.Run(names[0], func(t *testing.T) { e.h.newEnv(t).wantNames(t, names) })
 	}
 }
 
