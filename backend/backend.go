@@ -25,7 +25,9 @@ import (
 // [ErrUnsupported] and has no effect; [Info] says so beforehand. Malformed
 // arguments give an error matching [ErrInvalid] and have no effect. A context
 // that has ended makes every method return its error and, where the method has
-// not succeeded, leaves nothing visible behind.
+// not succeeded, leaves nothing visible behind. Errors name the blob or ref that
+// they are about. Memory is not shared: what was passed to a method that has
+// returned, and what it has returned, is the caller's to change.
 //
 // New methods may be added. Drivers therefore embed [Unimplemented].
 type Backend interface {
@@ -64,7 +66,8 @@ type Blobs interface {
 	// what was there remains. A blob that is already there with that size is a
 	// success whose content need not be read again, and its age, where the
 	// store has BlobAges, starts anew; one of another size is replaced. Put
-	// opens src as often as it needs and closes every reader it opened.
+	// opens src as often as it needs and closes every reader it opened, once and
+	// before it returns; an error of src is found in its own by errors.Is.
 	Put(ctx context.Context, d blob.Descriptor, src blob.Source) error
 
 	// Delete removes blobs. Removing what is not there is a success. After an
@@ -72,8 +75,9 @@ type Blobs interface {
 	Delete(ctx context.Context, digests ...blob.Digest) error
 
 	// List yields each blob once, in no particular order. An error is yielded
-	// once, with a zero BlobInfo, and is the end. Blobs that come or go
-	// meanwhile may or may not be seen. Every range over it starts anew.
+	// once, with a zero BlobInfo, and is the end; that of a context which ends
+	// meanwhile comes in place of the next blob. Blobs that come or go meanwhile
+	// may or may not be seen, at most once. Every range over it starts anew.
 	List(ctx context.Context) iter.Seq2[BlobInfo, error]
 }
 
@@ -87,7 +91,8 @@ type Refs interface {
 	// PutRef makes the name point to doc, if cond holds; otherwise it returns
 	// ErrConflict and changes nothing. It is atomic: a reader sees the old
 	// document or the new one, whole. The blobs that doc refers to are stored
-	// beforehand; some stores check that. PutRef returns the new version.
+	// beforehand; some stores check that. A document that is larger than Info
+	// allows gives ErrTooLarge. PutRef returns the new version.
 	//
 	// Conditions other than Always need the capability CreateRef or ReplaceRef:
 	// then of any number of concurrent calls whose conditions exclude each
