@@ -60,7 +60,7 @@ func refMutants() []mutant {
 		}),
 		getRefMutant("shortens large documents", "ref/returns what was put", func(ctx context.Context, b *mem.Backend, name string) (backend.Ref, error) {
 			r, err := b.GetRef(ctx, name)
-			r.Data = r.Data[:min(len(r.Data), 1<<20-1)]
+			r.Data = r.Data[:min(len(r.Data), smallLimit-1)]
 			return r, err
 		}),
 		{name: "keeps the first document", caughtBy: "ref/is replaced without condition", mutate: func(*state) mutation {
@@ -79,7 +79,7 @@ func refMutants() []mutant {
 		}),
 		putRefMutant("writes documents in two steps", "ref/is replaced as a whole", func(ctx context.Context, b *mem.Backend, name string, doc backend.Document, c backend.Condition) (backend.Version, error) {
 			half := doc
-			half.Data = doc.Data[:min(len(doc.Data), 1<<20)/2]
+			half.Data = doc.Data[:min(len(doc.Data), smallLimit)/2]
 			v, err := b.PutRef(ctx, name, half, c)
 			if err != nil {
 				return v, err
@@ -185,9 +185,9 @@ func conditionMutants() []mutant {
 		putRefMutant("drops the condition of a version", "replace/conflicts on a version that is gone",
 			dropped(func(_ backend.Document, c backend.Condition) bool { return matches(c) })),
 		putRefMutant("drops the conditions of large documents on creation", "create/of a large document keeps its condition",
-			dropped(func(doc backend.Document, c backend.Condition) bool { return len(doc.Data) > 1<<20 && c.IsAbsent() })),
+			dropped(func(doc backend.Document, c backend.Condition) bool { return len(doc.Data) >= smallLimit && c.IsAbsent() })),
 		putRefMutant("drops the conditions of large documents on replacement", "replace/of a large document keeps its condition",
-			dropped(func(doc backend.Document, c backend.Condition) bool { return len(doc.Data) > 1<<20 && matches(c) })),
+			dropped(func(doc backend.Document, c backend.Condition) bool { return len(doc.Data) >= smallLimit && matches(c) })),
 		putRefMutant("never creates", "create/succeeds where there is no ref", func(ctx context.Context, b *mem.Backend, name string, doc backend.Document, c backend.Condition) (backend.Version, error) {
 			if c.IsAbsent() {
 				return "", backend.ErrConflict

@@ -121,6 +121,9 @@ func (b *mutated) ListRefs(ctx context.Context) iter.Seq2[backend.RefInfo, error
 	return b.Backend.ListRefs(ctx)
 }
 
+// smallLimit is the largest document of a mutant in bytes.
+const smallLimit = 300_000
+
 // sound returns the store in memory that is broken.
 func (b *mutated) sound() *mem.Backend { return b.Backend }
 
@@ -136,7 +139,7 @@ func (m mutant) harness() backendtest.Harness {
 	}
 	sound := func(b backend.Backend) *mem.Backend { return b.(interface{ sound() *mem.Backend }).sound() }
 	o := m.options
-	o.MaxDocumentSize = 2 << 20
+	o.MaxDocumentSize = smallLimit
 	return backendtest.Harness{
 		New:    func(testing.TB) backend.Backend { return mutate(mem.NewWith(o)) },
 		Reopen: func(_ testing.TB, b backend.Backend) backend.Backend { return mutate(sound(b).Reopen()) },

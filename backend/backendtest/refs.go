@@ -35,7 +35,7 @@ func refMissing(t *testing.T, e *env) {
 }
 
 func refReturns(t *testing.T, e *env) {
-	for _, size := range []int64{0, 10_000, 1 << 20} {
+	for _, size := range []int64{0, 10_000, min(1<<20, documentLimit(e.Info()))} {
 		t.Run(bytesOf(size), func(t *testing.T) {
 			name := fmt.Sprintf("size-%d", size)
 			doc := e.sizedDoc(t, name, size)
