@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"flag"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/metrics"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -49,7 +51,7 @@ func BenchmarkPut40Layers(b *testing.B) {
 			heap := watchHeap(b)
 			for b.Loop() {
 				floors = append(floors, timed(b, func(dir string) error { return floor(src.Dir(), dir, layers, mode.noSync) }))
-				puts = append(puts, timed(b, func(dir string) error { return putAll(b, src, dir, layers, mode.noSync) }))
+				puts = append(puts, timed(b, func(dir string) error { return putAll(b.Context(), src, dir, layers, mode.noSync) }))
 			}
 			b.ReportMetric(median(puts).Seconds()/median(floors).Seconds(), "x-floor")
 			b.ReportMetric(float64(heap())/(1<<20), "MiB-heap")
@@ -79,8 +81,8 @@ func benchTemp(b *testing.B) string {
 	if *benchDir == "" {
 		return b.TempDir()
 	}
-	dir, err := os.MkdirTemp(*benchDir, "larder-bench-")
-	if err != nil {
+	dir := filepath.Join(*benchDir, "larder-bench-"+strconv.FormatUint(rand.Uint64(), 36))
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = os.RemoveAll(dir) })
@@ -101,7 +103,7 @@ func timed(b *testing.B, do func(dir string) error) time.Duration {
 }
 
 // putAll copies layers with this package.
-func putAll(b *testing.B, src *local.Backend, dir string, layers []blob.Descriptor, noSync bool) error {
+func putAll(ctx context.Context, src *local.Backend, dir string, layers []blob.Descriptor, noSync bool) error {
 	dst, err := local.Open(dir, local.Options{NoSync: noSync})
 	if err != nil {
 		return err
@@ -109,7 +111,7 @@ func putAll(b *testing.B, src *local.Backend, dir string, layers []blob.Descript
 	var g errgroup.Group
 	g.SetLimit(benchStreams)
 	for _, d := range layers {
-		g.Go(func() error { return dst.Put(b.Context(), d, backend.SourceOf(src, d)) })
+		g.Go(func() error { return dst.Put(ctx, d, backend.SourceOf(src, d)) })
 	}
 	return errors.Join(g.Wait(), dst.Close())
 }

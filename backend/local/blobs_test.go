@@ -72,7 +72,7 @@ func TestIndexWithPathsAsDigests(t *testing.T) {
 	if r, err := b.GetRef(t.Context(), "main"); !errors.Is(err, backend.ErrInvalid) {
 		t.Errorf("GetRef(main) = %q, %v, want %v", r.Data, err, backend.ErrInvalid)
 	}
-	if err := putOne(b, t); err != nil {
+	if err := putOne(t, b); err != nil {
 		t.Errorf("PutRef(main) = %v, want the bad ref to be replaced", err)
 	}
 }
@@ -188,6 +188,12 @@ func TestAgesAreOfTheClock(t *testing.T) {
 	}
 	for range 2 {
 		put(t, b, "content")
+		if err := putOne(t, b); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := b.GetRef(t.Context(), "main"); err != nil || !r.ModTime.Equal(now) {
+			t.Errorf("GetRef(main) has the time %v, %v, want %v", r.ModTime, err, now)
+		}
 		found, err := b.Stat(t.Context(), doc("content").Digest)
 		if got := found[doc("content").Digest].ModTime; err != nil || !got.Equal(now) {
 			t.Errorf("Stat() has the time %v, %v, want %v", got, err, now)
@@ -214,13 +220,13 @@ func TestReaderLeavesCopyingToOthers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f, n := r.(interface{ File() (*os.File, int64) }).File()
+			f, n := readerOf(t, r).File()
 			at, err := f.Seek(0, io.SeekCurrent)
 			if at != test.off || n != int64(len(test.want)) || err != nil {
 				t.Errorf("File() is at %d with %d bytes left, %v, want %d, %d", at, n, err, test.off, len(test.want))
 			}
 			var out bytes.Buffer
-			if n, err := r.(io.WriterTo).WriteTo(&out); out.String() != test.want || n != int64(len(test.want)) || err != nil {
+			if n, err := readerOf(t, r).WriteTo(&out); out.String() != test.want || n != int64(len(test.want)) || err != nil {
 				t.Errorf("WriteTo() = %d, %v with %q, want %q", n, err, out.String(), test.want)
 			}
 			if n, err := r.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
@@ -233,6 +239,21 @@ func TestReaderLeavesCopyingToOthers(t *testing.T) {
 	}
 }
 
+// fastReader is what the readers of this package are beside io.ReadCloser.
+type fastReader interface {
+	io.WriterTo
+	File() (f *os.File, n int64)
+}
+
+func readerOf(t *testing.T, r io.Reader) fastReader {
+	t.Helper()
+	fast, ok := r.(fastReader)
+	if !ok {
+		t.Fatalf("Open() returns %T, want WriteTo and File", r)
+	}
+	return fast
+}
+
 func TestWriteToObeysItsContext(t *testing.T) {
 	b := testLayout(t, "{}")
 	put(t, b, "content")
@@ -243,7 +264,7 @@ func TestWriteToObeysItsContext(t *testing.T) {
 	}
 	defer func() { _ = r.Close() }()
 	cancel()
-	if n, err := r.(io.WriterTo).WriteTo(io.Discard); n != 0 || !errors.Is(err, context.Canceled) {
+	if n, err := readerOf(t, r).WriteTo(io.Discard); n != 0 || !errors.Is(err, context.Canceled) {
 		t.Errorf("WriteTo() = %d, %v, want %v", n, err, context.Canceled)
 	}
 }

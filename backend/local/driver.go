@@ -85,7 +85,7 @@ func parseURL(u *url.URL) (map[string]string, error) {
 		return nil, err
 	}
 	path := opaque + u.Path
-	// local:///C:/cache is C:/cache.
+	// A volume stands behind the slash that begins the path of a URL.
 	if trimmed := strings.TrimPrefix(path, "/"); runtime.GOOS == "windows" && filepath.IsAbs(trimmed) {
 		path = trimmed
 	}

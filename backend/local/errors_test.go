@@ -37,7 +37,7 @@ func TestKinds(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			cause := &fs.PathError{Op: "open", Path: "x", Err: test.err}
 			err := fail("put", "k", cause)
-			if got := backend.Kind(err); got != test.want {
+			if got := backend.Kind(err); !errors.Is(got, test.want) {
 				t.Errorf("Kind(fail(%v)) = %v, want %v", test.err, got, test.want)
 			}
 			if !errors.Is(err, test.err) {

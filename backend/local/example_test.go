@@ -13,34 +13,39 @@ import (
 )
 
 func Example() {
+	if err := example(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// main: {}
+}
+
+func example(ctx context.Context) error {
 	dir, err := os.MkdirTemp("", "cache")
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer os.RemoveAll(dir)
-
 	cache, err := local.Open(dir, local.Options{})
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer cache.Close()
-	ctx := context.Background()
 
 	layer := []byte("a layer")
 	if err := cache.Put(ctx, blob.Describe("", layer), blob.Bytes(layer)); err != nil {
-		log.Fatal(err)
+		return err
 	}
 	manifest := backend.Document{MediaType: "application/vnd.oci.image.manifest.v1+json", Data: []byte("{}")}
 	if _, err := cache.PutRef(ctx, "main", manifest, backend.Absent); err != nil {
-		log.Fatal(err)
+		return err
 	}
 	ref, err := cache.GetRef(ctx, "main")
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	fmt.Printf("%s: %s\n", ref.Name, ref.Data)
-	// Output:
-	// main: {}
+	return nil
 }
 
 // Reading never creates the directory, and says what is missing.

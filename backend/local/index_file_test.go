@@ -118,7 +118,7 @@ func TestGetRefSurvivesReplacement(t *testing.T) {
 	plant(t, b, "new")
 	x := mustParse(t, readFile(t, b.indexPath()))
 	e, _ := x.find("main")
-	if _, err := b.readDocument(t.Context(), e.Digest); !errors.Is(err, os.ErrNotExist) {
+	if _, _, err := b.readDocument(t.Context(), e.Digest); !errors.Is(err, os.ErrNotExist) {
 		t.Fatalf("readDocument(old) = %v, want %v", err, os.ErrNotExist)
 	}
 	// A corrupt document of the old digest makes the reader look again; the
@@ -222,14 +222,15 @@ func buildKitPut(b *Backend, d ocispec.Descriptor, tag string) error {
 			return fmt.Errorf("could not unmarshal index.json (%q): %w", data, err)
 		}
 	}
-	kept := x.Manifests[:0]
+	var kept []ocispec.Descriptor
 	for _, m := range x.Manifests {
 		if m.Annotations[ocispec.AnnotationRefName] != tag || m.Annotations[annotationImageName] != "" {
 			kept = append(kept, m)
 		}
 	}
 	d.Annotations = map[string]string{ocispec.AnnotationRefName: tag}
-	x.Manifests = append(kept, d)
+	kept = append(kept, d)
+	x.Manifests = kept
 	data, err = json.Marshal(x)
 	if err != nil {
 		return err

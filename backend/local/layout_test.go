@@ -40,7 +40,7 @@ func tree(tb testing.TB, dir string) (paths []string) {
 	return paths
 }
 
-func putOne(b *Backend, tb testing.TB) error {
+func putOne(tb testing.TB, b *Backend) error {
 	tb.Helper()
 	_, err := b.PutRef(tb.Context(), "main", backend.Document{MediaType: "m", Data: []byte("1")}, backend.Always)
 	return err
@@ -67,7 +67,7 @@ func TestWritesCreateALayout(t *testing.T) {
 	digest := doc("1").Digest.Encoded()
 	want := []string{".larder", ".larder/lock", "blobs", "blobs/sha256", "blobs/sha256/" + digest, "index.json", "index.json.lock", "oci-layout"}
 	b := testOpen(t, filepath.Join(t.TempDir(), "a", "b"))
-	if err := putOne(b, t); err != nil {
+	if err := putOne(t, b); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, tree(t, b.Dir())); diff != "" {
@@ -142,7 +142,7 @@ func TestDirectoriesOfOthers(t *testing.T) {
 				writeFile(t, b.path(name), content)
 			}
 			before := tree(t, b.Dir())
-			err := putOne(b, t)
+			err := putOne(t, b)
 			if !errors.Is(err, test.want) {
 				t.Fatalf("PutRef(main) = %v, want %v", err, test.want)
 			}
@@ -191,7 +191,7 @@ func TestStaleFilesAreRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := putOne(b, t); err != nil {
+	if err := putOne(t, b); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"foreign", lockFile, tempPrefix + "new"}, tree(t, b.path(privateDir))); diff != "" {
@@ -203,7 +203,7 @@ func TestStaleFilesAreRemoved(t *testing.T) {
 func TestDirectoryMayVanish(t *testing.T) {
 	b := testOpen(t, filepath.Join(t.TempDir(), "layout"))
 	for range 2 {
-		if err := putOne(b, t); err != nil {
+		if err := putOne(t, b); err != nil {
 			t.Errorf("PutRef(main) = %v, want nil", err)
 		}
 		if err := os.RemoveAll(b.Dir()); err != nil {

@@ -36,17 +36,28 @@ func blobFile(dir string, d blob.Digest) string {
 	return filepath.Join(dir, "blobs", "sha256", d.Encoded())
 }
 
+func dirOf(tb testing.TB, b backend.Backend) string {
+	tb.Helper()
+	l, ok := b.(*local.Backend)
+	if !ok {
+		tb.Fatalf("backend is %T, want *local.Backend", b)
+	}
+	return l.Dir()
+}
+
 func harness(o local.Options) backendtest.Harness {
 	return backendtest.Harness{
 		New: func(tb testing.TB) backend.Backend {
+			tb.Helper()
 			return openWith(tb, filepath.Join(tb.TempDir(), "layout"), o)
 		},
 		Reopen: func(tb testing.TB, b backend.Backend) backend.Backend {
-			return openWith(tb, b.(*local.Backend).Dir(), o)
+			tb.Helper()
+			return openWith(tb, dirOf(tb, b), o)
 		},
 		Plant: func(tb testing.TB, b backend.Backend, d blob.Digest, data []byte) {
 			tb.Helper()
-			file := blobFile(b.(*local.Backend).Dir(), d)
+			file := blobFile(dirOf(tb, b), d)
 			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 				tb.Fatal(err)
 			}

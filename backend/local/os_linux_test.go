@@ -64,7 +64,7 @@ func chmod(t *testing.T, mode os.FileMode, paths ...string) {
 func TestDirectoryWithoutWriteAccess(t *testing.T) {
 	b := testOpen(t, filepath.Join(reachable(t), "layout"))
 	put(t, b, "content")
-	if err := putOne(b, t); err != nil {
+	if err := putOne(t, b); err != nil {
 		t.Fatal(err)
 	}
 	chmod(t, 0o555, b.Dir(), b.blobs(), b.path(privateDir))
@@ -167,7 +167,7 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	}
 	b := testOpen(t, filepath.Join(dir, "layout"))
 	put(t, b, "content")
-	if err := putOne(b, t); err != nil {
+	if err := putOne(t, b); err != nil {
 		t.Fatal(err)
 	}
 	if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
@@ -187,7 +187,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	b := testOpen(t, filepath.Join(dir, "layout"))
 	put(t, b, "content")
-	if err := putOne(b, t); err != nil {
+	if err := putOne(t, b); err != nil {
 		t.Fatal(err)
 	}
 	large := strings.Repeat("x", 17<<20)
@@ -261,12 +261,12 @@ func TestRootKeepsTheOwnerOfTheIndex(t *testing.T) {
 	if err := os.Chown(b.indexPath(), nobody, nobody); err != nil {
 		t.Fatal(err)
 	}
-	if err := putOne(b, t); err != nil {
+	if err := putOne(t, b); err != nil {
 		t.Fatal(err)
 	}
-	info, err := os.Stat(b.indexPath())
-	if err != nil || info.Sys().(*syscall.Stat_t).Uid != nobody {
-		t.Errorf("owner of index.json = %v, %v, want %d", info.Sys(), err, nobody)
+	var stat unix.Stat_t
+	if err := unix.Stat(b.indexPath(), &stat); err != nil || stat.Uid != nobody {
+		t.Errorf("owner of index.json = %d, %v, want %d", stat.Uid, err, nobody)
 	}
 }
 

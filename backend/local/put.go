@@ -16,10 +16,16 @@ import (
 // It fits a core's second-level cache, so that hashing finds the bytes there.
 const bufferSize = 256 << 10
 
-var buffers = sync.Pool{New: func() any {
+// buffers keeps them between uses.
+var buffers sync.Pool
+
+func getBuffer() *[]byte {
+	if buf, ok := buffers.Get().(*[]byte); ok {
+		return buf
+	}
 	buf := make([]byte, bufferSize)
 	return &buf
-}}
+}
 
 // Put writes the content to a file that nobody sees, hashing it on the way, and
 // gives it the blob's name when all of it is on disk.
@@ -101,7 +107,7 @@ func fill(ctx context.Context, w io.Writer, d blob.Descriptor, src blob.Source) 
 	verified := blob.NewReader(r, d)
 	// The content counts, and is verified: an error of Close changes nothing.
 	defer func() { _ = verified.Close() }()
-	buf := buffers.Get().(*[]byte)
+	buf := getBuffer()
 	defer buffers.Put(buf)
 	for {
 		if err := ctx.Err(); err != nil {

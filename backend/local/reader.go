@@ -94,7 +94,7 @@ func (r *reader) Read(p []byte) (int, error) {
 
 // WriteTo implements [io.WriterTo].
 func (r *reader) WriteTo(w io.Writer) (written int64, err error) {
-	buf := buffers.Get().(*[]byte)
+	buf := getBuffer()
 	defer buffers.Put(buf)
 	for r.left.N > 0 {
 		if err := r.b.begin(r.ctx); err != nil {

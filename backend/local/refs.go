@@ -13,8 +13,8 @@ import (
 	"github.com/larder-build/larder/blob"
 )
 
-// GetRef returns a ref with its document, whose digest is the version. The
-// document is verified.
+// GetRef returns a ref with its document, whose digest is the version and whose
+// age that of the ref. The document is verified.
 //
 // A digest is the name of any document in the directory, whether index.json
 // mentions it or not, such as one that an index lists.
@@ -23,45 +23,40 @@ func (b *Backend) GetRef(ctx context.Context, name string) (backend.Ref, error) 
 	if err == nil {
 		err = backend.CheckRefName(name)
 	}
-	var e entry
-	var data []byte
+	var ref backend.Ref
 	if err == nil {
-		e, data, err = b.getRef(ctx, name)
+		ref, err = b.getRef(ctx, name)
 	}
-	if err != nil {
-		return backend.Ref{}, fail("get ref", refKey(name), err)
-	}
-	return backend.Ref{
-		Name:     name,
-		Version:  backend.Version(e.Digest),
-		Document: backend.Document{MediaType: mediaType(e.MediaType, data), Data: data},
-	}, nil
+	return ref, fail("get ref", refKey(name), err)
 }
 
 // getRef looks the name up and reads its document. A document that is not there
 // or not whole may have been replaced since, or its digest may have been read
 // from an index that BuildKit was just writing: the index is asked again.
-func (b *Backend) getRef(ctx context.Context, name string) (e entry, data []byte, err error) {
+func (b *Backend) getRef(ctx context.Context, name string) (backend.Ref, error) {
 	var failed blob.Digest
+	var reason error
 	for {
-		x, _, readErr := b.readIndex(ctx)
-		if readErr != nil {
-			return entry{}, nil, readErr
+		x, _, err := b.readIndex(ctx)
+		if err != nil {
+			return backend.Ref{}, err
 		}
-		found, ok := x.find(name)
+		e, ok := x.find(name)
 		if backend.IsDigest(name) {
-			found, ok = x.document(blob.Digest(name)), true
+			e, ok = x.document(blob.Digest(name)), true
 		}
 		if !ok {
-			return entry{}, nil, fmt.Errorf("%w in %s", backend.ErrNotFound, b.dir)
+			return backend.Ref{}, fmt.Errorf("%w in %s", backend.ErrNotFound, b.dir)
 		}
-		if found.Digest == failed {
-			return entry{}, nil, err
+		if e.Digest == failed {
+			return backend.Ref{}, reason
 		}
-		if data, err = b.readDocument(ctx, found.Digest); err == nil {
-			return found, data, nil
+		data, info, err := b.readDocument(ctx, e.Digest)
+		if err == nil {
+			doc := backend.Document{MediaType: mediaType(e.MediaType, data), Data: data}
+			return backend.Ref{Name: name, Version: backend.Version(e.Digest), ModTime: info.ModTime, Document: doc}, nil
 		}
-		failed = found.Digest
+		failed, reason = e.Digest, err
 	}
 }
 
@@ -77,15 +72,17 @@ func (x *index) document(d blob.Digest) entry {
 
 // readDocument returns the verified content of a blob. The size in index.json
 // is not relied on, as BuildKit does not either.
-func (b *Backend) readDocument(ctx context.Context, d blob.Digest) ([]byte, error) {
+func (b *Backend) readDocument(ctx context.Context, d blob.Digest) ([]byte, backend.BlobInfo, error) {
 	if err := blob.CheckDigest(d); err != nil {
-		return nil, fmt.Errorf("index.json: %w", err)
+		return nil, backend.BlobInfo{}, fmt.Errorf("index.json: %w", err)
 	}
 	info, err := b.stat(ctx, d)
 	if err != nil {
-		return nil, fmt.Errorf("document %s: %w", d, err)
+		return nil, info, fmt.Errorf("document %s: %w", d, err)
 	}
-	return blob.ReadAll(ctx, blob.Descriptor{Digest: d, Size: info.Size}, blob.File(b.blobPath(d)), backend.MaxDocumentSize)
+	src := blob.File(b.blobPath(d))
+	data, err := blob.ReadAll(ctx, blob.Descriptor{Digest: d, Size: info.Size}, src, backend.MaxDocumentSize)
+	return data, info, err
 }
 
 // mediaType returns the media type of a document. Where index.json has none the
@@ -185,7 +182,7 @@ func (b *Backend) checkCondition(ctx context.Context, x *index, name string, con
 // to be there because a file has its name and size: a ref to a broken document
 // would lose the whole cache.
 func (b *Backend) putDocument(ctx context.Context, d blob.Descriptor, data []byte) error {
-	if old, err := b.readDocument(ctx, d.Digest); err == nil && bytes.Equal(old, data) {
+	if old, _, err := b.readDocument(ctx, d.Digest); err == nil && bytes.Equal(old, data) {
 		present, err := b.renew(ctx, d)
 		if present || err != nil {
 			return err

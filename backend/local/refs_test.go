@@ -125,7 +125,7 @@ func TestUnchangedRefIsNotWrittenAgain(t *testing.T) {
 	b := testLayout(t, "{}")
 	var before os.FileInfo
 	for range 2 {
-		if err := putOne(b, t); err != nil {
+		if err := putOne(t, b); err != nil {
 			t.Fatal(err)
 		}
 		now, err := os.Stat(b.indexPath())
@@ -182,7 +182,7 @@ func TestHugeDocumentsAreNotRead(t *testing.T) {
 // TestConflictLeavesNothing shows that a lost race stores no document.
 func TestConflictLeavesNothing(t *testing.T) {
 	b := testLayout(t, "{}")
-	if err := putOne(b, t); err != nil {
+	if err := putOne(t, b); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.PutRef(t.Context(), "main", backend.Document{Data: []byte("2")}, backend.Absent); !errors.Is(err, backend.ErrConflict) {
