@@ -19,9 +19,8 @@ func (driver) Info() backend.Info { return backend.Info{Driver: "least"} }
 // included.
 func TestUnimplemented(t *testing.T) {
 	var b backend.Backend = driver{}
-	methods := reflect.TypeFor[backend.Backend]()
-	for i := range methods.NumMethod() {
-		name := methods.Method(i).Name
+	for method := range reflect.TypeFor[backend.Backend]().Methods() {
+		name := method.Name
 		if slices.Contains([]string{"Info", "Close"}, name) {
 			continue
 		}
@@ -57,6 +56,6 @@ func callMethod(t *testing.T, method reflect.Value) (err error) {
 			last = e
 		}
 	}
-	err, _ = last.Interface().(error)
+	err, _ = reflect.TypeAssert[error](last)
 	return err
 }

@@ -142,7 +142,6 @@ func openIndependent(t *testing.T, e *env) {
 		if err != nil {
 			t.Fatalf("Open(%s) = %v, want nil", d.Digest, err)
 		}
-		defer func() { wantErr(t, "Close()", r.Close(), nil) }()
 		readers[i] = r
 	}
 	for range len(data) / 100 {
@@ -154,10 +153,11 @@ func openIndependent(t *testing.T, e *env) {
 			got[i] = append(got[i], piece[:]...)
 		}
 	}
-	for i := range got {
+	for i, r := range readers {
 		if !bytes.Equal(got[i], data) {
 			t.Errorf("Read(reader %d in turns with others) = %s, want %s", i, brief(got[i]), brief(data))
 		}
+		wantErr(t, "Close()", r.Close(), nil)
 	}
 }
 

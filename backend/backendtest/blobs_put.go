@@ -59,10 +59,13 @@ func putHidden(t *testing.T, e *env) {
 			data := content(uint64(size), size)
 			d, other := describe(data), e.other(t)
 			looked := false
-			src := sourceThen(data, func(context.Context, []byte) (int, error) {
+			look := func() {
 				looked = true
 				e.wantNoBlob(t, d)
 				other.wantNoBlob(t, d)
+			}
+			src := sourceThen(data, func(context.Context, []byte) (int, error) {
+				look()
 				return 0, io.EOF
 			})
 			wantErr(t, "Put()", e.Put(t.Context(), d, src), nil)

@@ -22,9 +22,9 @@ func putFailureCases() []testCase {
 
 func putCancelCases() []testCase {
 	return []testCase{
-		{name: "put/cancelled while it reads leaves nothing", run: putCancelled},
-		{name: "put/cancelled while its source waits leaves nothing", run: putCancelledWaiting},
-		{name: "put/cancelled leaves what was there", run: putCancelledOld},
+		{name: "put/canceled while it reads leaves nothing", run: putCanceled},
+		{name: "put/canceled while its source waits leaves nothing", run: putCanceledWaiting},
+		{name: "put/canceled leaves what was there", run: putCanceledOld},
 	}
 }
 
@@ -123,9 +123,9 @@ func putUnopened(t *testing.T, e *env) {
 	e.wantNoBlob(t, d)
 }
 
-// cancelling returns a source of data that cancels a context before its last
+// canceling returns a source of data that cancels a context before its last
 // byte and takes no notice of it.
-func cancelling(data []byte, cancel context.CancelFunc) *source {
+func canceling(data []byte, cancel context.CancelFunc) *source {
 	last := len(data) - 1
 	return &source{reader: func(context.Context) (io.Reader, error) {
 		return io.MultiReader(
@@ -136,14 +136,14 @@ func cancelling(data []byte, cancel context.CancelFunc) *source {
 	}}
 }
 
-func putCancelled(t *testing.T, e *env) {
+func putCanceled(t *testing.T, e *env) {
 	for _, size := range []int{1, 3000, max(300_000, e.h.PartSize+1)} {
 		t.Run(bytesOf(size), func(t *testing.T) {
 			data := content(uint64(size), size)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			src := cancelling(data, cancel)
-			wantErr(t, "Put(cancelled)", e.Put(ctx, describe(data), src), context.Canceled)
+			src := canceling(data, cancel)
+			wantErr(t, "Put(canceled)", e.Put(ctx, describe(data), src), context.Canceled)
 			src.check(t)
 			e.wantNoBlob(t, describe(data))
 			e.other(t).wantNoBlob(t, describe(data))
@@ -151,7 +151,7 @@ func putCancelled(t *testing.T, e *env) {
 	}
 }
 
-func putCancelledWaiting(t *testing.T, e *env) {
+func putCanceledWaiting(t *testing.T, e *env) {
 	data := content(1, 300_000)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -164,19 +164,19 @@ func putCancelledWaiting(t *testing.T, e *env) {
 			return 0, errors.New("the context of the source did not end with that of Put")
 		}
 	})
-	wantErr(t, "Put(cancelled)", e.Put(ctx, describe(data), src), context.Canceled)
+	wantErr(t, "Put(canceled)", e.Put(ctx, describe(data), src), context.Canceled)
 	src.check(t)
 	e.wantNoBlob(t, describe(data))
 }
 
-func putCancelledOld(t *testing.T, e *env) {
+func putCanceledOld(t *testing.T, e *env) {
 	data := content(1, 3000)
 	d := e.put(t, data)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	// A store that does not read what it has never notices the end.
-	if err := e.Put(ctx, d, cancelling(data, cancel)); err != nil && !errors.Is(err, context.Canceled) {
-		t.Errorf("Put(cancelled) = %v, want nil or %v", err, context.Canceled)
+	if err := e.Put(ctx, d, canceling(data, cancel)); err != nil && !errors.Is(err, context.Canceled) {
+		t.Errorf("Put(canceled) = %v, want nil or %v", err, context.Canceled)
 	}
 	e.wantBlob(t, data)
 }

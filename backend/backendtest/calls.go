@@ -149,12 +149,12 @@ func contextCases() []testCase {
 
 func contextEnded(t *testing.T, e *env) {
 	unchanged := e.prepare(t)
-	cancelled, cancel := context.WithCancel(t.Context())
+	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	late, cancelLate := context.WithDeadline(t.Context(), time.Now().Add(-time.Hour))
 	defer cancelLate()
 	for _, c := range e.calls(t) {
-		for _, ctx := range []context.Context{cancelled, late} {
+		for _, ctx := range []context.Context{canceled, late} {
 			t.Run(c.name+" "+ctx.Err().Error(), func(t *testing.T) {
 				err := c.do(ctx, e.Backend)
 				if c.supported || !errors.Is(err, backend.ErrUnsupported) {

@@ -113,15 +113,17 @@ func (e *env) abandon(t *testing.T, d blob.Descriptor) {
 	cancel()
 	bad := content(2, 300_000)
 	ctx, cancel = context.WithCancel(t.Context())
-	wantErr(t, "Put(cancelled)", e.Put(ctx, describe(bad), cancelling(bad, cancel)), context.Canceled)
+	wantErr(t, "Put(canceled)", e.Put(ctx, describe(bad), canceling(bad, cancel)), context.Canceled)
 	wantErr(t, "Put(wrong content)", e.Put(t.Context(), describe(bad), sourceOf(bad[1:])), backend.ErrCorrupt)
 	if e.caps.ListBlobs {
-		for range e.List(t.Context()) {
+		for _, err := range e.List(t.Context()) {
+			wantErr(t, "List(first)", err, nil)
 			break
 		}
 	}
 	if e.caps.ListRefs {
-		for range e.ListRefs(t.Context()) {
+		for _, err := range e.ListRefs(t.Context()) {
+			wantErr(t, "ListRefs(first)", err, nil)
 			break
 		}
 	}

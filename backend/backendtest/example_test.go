@@ -17,7 +17,8 @@ func TestConformance(t *testing.T) {
 	backendtest.Run(t, backendtest.Harness{
 		New: func(testing.TB) backend.Backend { return mem.New() },
 		Reopen: func(_ testing.TB, b backend.Backend) backend.Backend {
-			return b.(*mem.Backend).Reopen()
+			store, _ := backend.As[*mem.Backend](b)
+			return store.Reopen()
 		},
 		Skip: map[string]string{
 			"document/up to the limit": "TestMem runs it",

@@ -175,7 +175,8 @@ func listAnew(t *testing.T, e *env, l listing) {
 	again := l
 	again.list = func(context.Context, *env) iter.Seq2[string, error] { return sequence }
 	again.want(t, e, keys)
-	for range sequence {
+	for _, err := range sequence {
+		wantErr(t, l.call+"(first)", err, nil)
 		break
 	}
 	keys[l.add(t, e, 4)] = true
@@ -204,12 +205,12 @@ func (l listing) collect(ctx context.Context, e *env, each func(n int)) []yielde
 func (l listing) wantEnd(t *testing.T, got []yielded, n int) {
 	t.Helper()
 	if len(got) != n {
-		t.Fatalf("%s(cancelled) yielded %d times, want %d: %v", l.call, len(got), n, got)
+		t.Fatalf("%s(canceled) yielded %d times, want %d: %v", l.call, len(got), n, got)
 	}
 	last := got[n-1]
-	wantErr(t, l.call+"(cancelled)", last.err, context.Canceled)
+	wantErr(t, l.call+"(canceled)", last.err, context.Canceled)
 	if last.key != "" {
-		t.Errorf("%s(cancelled) yielded %s with its error, want a zero item", l.call, last.key)
+		t.Errorf("%s(canceled) yielded %s with its error, want a zero item", l.call, last.key)
 	}
 }
 
@@ -249,7 +250,7 @@ func listEndsAtLast(t *testing.T, e *env, l listing) {
 		return
 	}
 	if len(got) != len(keys) {
-		t.Errorf("%s(cancelled at the last item) yielded %d items, want %d", l.call, len(got), len(keys))
+		t.Errorf("%s(canceled at the last item) yielded %d items, want %d", l.call, len(got), len(keys))
 	}
 }
 

@@ -59,8 +59,10 @@ func connectionMutants() []mutant {
 		}),
 		closeMutant("empties the store when it is closed", "connection/outlives another", func(*state) mutation {
 			return mutation{close: func(b *mem.Backend) error {
-				for info := range b.List(context.Background()) {
-					_ = b.Delete(context.Background(), info.Digest)
+				for info, err := range b.List(context.Background()) {
+					if err == nil {
+						_ = b.Delete(context.Background(), info.Digest)
+					}
 				}
 				return b.Close()
 			}}

@@ -104,9 +104,7 @@ func listMutants() []mutant {
 				}
 			}
 		}),
-		listMutant("pages by number", "is right about what does not change meanwhile", func(ctx context.Context, b *mem.Backend) iter.Seq2[backend.BlobInfo, error] {
-			return pageByNumber(ctx, b)
-		}),
+		listMutant("pages by number", "is right about what does not change meanwhile", pageByNumber),
 		{name: "lists refs without their slashes", caughtBy: "name/odd ones are kept as they are", mutate: func(*state) mutation {
 			return mutation{listRefs: func(ctx context.Context, b *mem.Backend) iter.Seq2[backend.RefInfo, error] {
 				return editRefs(b.ListRefs(ctx), func(i backend.RefInfo) backend.RefInfo {

@@ -97,20 +97,20 @@ func putMutants() []mutant {
 			}
 			return err
 		}),
-		putMutant("goes on after cancellation", "put/cancelled while it reads leaves nothing", func(ctx context.Context, b *mem.Backend, d blob.Descriptor, src blob.Source) error {
+		putMutant("goes on after cancellation", "put/canceled while it reads leaves nothing", func(ctx context.Context, b *mem.Backend, d blob.Descriptor, src blob.Source) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 			return b.Put(context.WithoutCancel(ctx), d, src)
 		}),
-		putMutant("calls a cancellation by another name", "put/cancelled while its source waits leaves nothing", func(ctx context.Context, b *mem.Backend, d blob.Descriptor, src blob.Source) error {
+		putMutant("calls a cancellation by another name", "put/canceled while its source waits leaves nothing", func(ctx context.Context, b *mem.Backend, d blob.Descriptor, src blob.Source) error {
 			err := b.Put(ctx, d, src)
 			if errors.Is(err, context.Canceled) {
 				err = backend.ErrUnavailable
 			}
 			return err
 		}),
-		putMutant("loses what was there when cancelled", "put/cancelled leaves what was there", func(ctx context.Context, b *mem.Backend, d blob.Descriptor, src blob.Source) error {
+		putMutant("loses what was there when canceled", "put/canceled leaves what was there", func(ctx context.Context, b *mem.Backend, d blob.Descriptor, src blob.Source) error {
 			found, err := b.Stat(ctx, d.Digest)
 			if _, err := slurp(ctx, src); err == nil && ctx.Err() != nil && len(found) > 0 {
 				_ = b.Delete(context.WithoutCancel(ctx), d.Digest)

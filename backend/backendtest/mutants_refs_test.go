@@ -185,7 +185,9 @@ func conditionMutants() []mutant {
 		putRefMutant("drops the condition of a version", "replace/conflicts on a version that is gone",
 			dropped(func(_ backend.Document, c backend.Condition) bool { return matches(c) })),
 		putRefMutant("drops the conditions of large documents on creation", "create/of a large document keeps its condition",
-			dropped(func(doc backend.Document, c backend.Condition) bool { return len(doc.Data) >= smallLimit && c.IsAbsent() })),
+			dropped(func(doc backend.Document, c backend.Condition) bool {
+				return len(doc.Data) >= smallLimit && c.IsAbsent()
+			})),
 		putRefMutant("drops the conditions of large documents on replacement", "replace/of a large document keeps its condition",
 			dropped(func(doc backend.Document, c backend.Condition) bool { return len(doc.Data) >= smallLimit && matches(c) })),
 		putRefMutant("never creates", "create/succeeds where there is no ref", func(ctx context.Context, b *mem.Backend, name string, doc backend.Document, c backend.Condition) (backend.Version, error) {
@@ -254,8 +256,8 @@ func conditionMutants() []mutant {
 		}),
 		deleteRefMutant("deletes blobs with a ref", "delete ref/removes it and leaves blobs alone", func(ctx context.Context, b *mem.Backend, name string, c backend.Condition) error {
 			err := b.DeleteRef(ctx, name, c)
-			for info := range b.List(ctx) {
-				if err == nil && name == "main" {
+			for info, listErr := range b.List(ctx) {
+				if err == nil && listErr == nil && name == "main" {
 					_ = b.Delete(ctx, info.Digest)
 				}
 			}

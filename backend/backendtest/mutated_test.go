@@ -137,7 +137,10 @@ func (m mutant) harness() backendtest.Harness {
 		}
 		return broken
 	}
-	sound := func(b backend.Backend) *mem.Backend { return b.(interface{ sound() *mem.Backend }).sound() }
+	sound := func(b backend.Backend) *mem.Backend {
+		broken, _ := backend.As[interface{ sound() *mem.Backend }](b)
+		return broken.sound()
+	}
 	o := m.options
 	o.MaxDocumentSize = smallLimit
 	return backendtest.Harness{

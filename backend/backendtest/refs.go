@@ -2,7 +2,9 @@ package backendtest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/larder-build/larder/backend"
@@ -91,35 +93,39 @@ func refUnshared(t *testing.T, e *env) {
 func refWhole(t *testing.T, e *env) {
 	docs := []backend.Document{e.sizedDoc(t, "long", 100_000), e.doc(t, "short")}
 	e.putRef(t, "main", docs[0], backend.Always)
-	other := e.other(t)
-	stop := make(chan struct{})
-	ctx := t.Context()
-	errs := race(5, func(i int) error {
-		if i == 0 {
-			defer close(stop)
-			for round := range 2 * e.h.rounds() {
-				if _, err := e.PutRef(ctx, "main", docs[round%2], backend.Always); err != nil {
-					return fmt.Errorf("PutRef(main) = %w, want nil", err)
-				}
-			}
-			return nil
+	readers := []*env{e, e.other(t)}
+	written := make(chan struct{})
+	for _, err := range race(5, func(i int) error {
+		if i > 0 {
+			return readers[i%2].readWhole(t.Context(), written, docs)
 		}
-		reader := []*env{e, other}[i%2]
-		for {
-			r, err := reader.GetRef(ctx, "main")
-			if err != nil || !bytes.Equal(r.Data, docs[0].Data) && !bytes.Equal(r.Data, docs[1].Data) {
-				return fmt.Errorf("GetRef(main) while it is written = %s, %w, want one of two documents", brief(r.Data), err)
-			}
-			select {
-			case <-stop:
-				return nil
-			default:
+		defer close(written)
+		for round := range 2 * e.h.rounds() {
+			if _, err := e.PutRef(t.Context(), "main", docs[round%2], backend.Always); err != nil {
+				return err
 			}
 		}
-	})
-	for _, err := range errs {
+		return nil
+	}) {
+		wantErr(t, "PutRef(main) and GetRef(main) at the same time", err, nil)
+	}
+}
+
+// readWhole reads a ref until it is no longer written. It must always be one of
+// docs.
+func (e *env) readWhole(ctx context.Context, written <-chan struct{}, docs []backend.Document) error {
+	for {
+		r, err := e.GetRef(ctx, "main")
 		if err != nil {
-			t.Error(err)
+			return err
+		}
+		if !slices.ContainsFunc(docs, func(d backend.Document) bool { return bytes.Equal(d.Data, r.Data) }) {
+			return fmt.Errorf("GetRef(main) while it is written = %s, want one of the documents", brief(r.Data))
+		}
+		select {
+		case <-written:
+			return nil
+		default:
 		}
 	}
 }
