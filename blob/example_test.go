@@ -30,7 +30,7 @@ func ExampleNewReader() {
 
 // A source can be opened again, so that an upload can be repeated.
 func ExampleSource() {
-	var src blob.Source = blob.Bytes([]byte("hello"))
+	src := blob.Bytes([]byte("hello"))
 	for range 2 {
 		data, err := blob.ReadAll(context.Background(), blob.Describe("", []byte("hello")), src, 1<<20)
 		fmt.Println(string(data), err)

@@ -81,7 +81,7 @@ func TestSourcesObeyContext(t *testing.T) {
 			continue // obeys as its function does
 		}
 		if r, err := src.Open(ctx); !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: Open(cancelled) = %v, %v, want context.Canceled", name, r, err)
+			t.Errorf("%s: Open(canceled) = %v, %v, want context.Canceled", name, r, err)
 		}
 	}
 }

@@ -156,6 +156,12 @@ func TestLimitCopyWithinOneSlot(t *testing.T) {
 		limiter := wrap.NewLimiter(1)
 		store, d := stored(t, digits(40))
 		from, to := wrap.Recommended(store, wrap.Options{Limiter: limiter}), wrap.Recommended(mem.New(), wrap.Options{Limiter: limiter})
+		// All readers of the limiter are in use, and stay so.
+		r, err := from.Open(t.Context(), d, 0, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
 		var group sync.WaitGroup
 		for range 4 {
 			group.Go(func() {
@@ -187,7 +193,10 @@ func TestLimitListLeavesTheSlot(t *testing.T) {
 		if count != 5 {
 			t.Errorf("listed %d refs, want 5", count)
 		}
-		for range b.List(t.Context()) {
+		for _, err := range b.List(t.Context()) {
+			if err != nil {
+				t.Errorf("List yields %v", err)
+			}
 			break
 		}
 		if _, err := b.Stat(t.Context()); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -104,8 +105,11 @@ var someBlob = blob.Describe("", []byte("hello"))
 func argument(t *testing.T, typ reflect.Type) reflect.Value {
 	t.Helper()
 	values := []any{
-		t.Context(), someBlob, []blob.Digest{someBlob.Digest}, int64(0), "main", backend.Always,
-		backend.Document{MediaType: "text/plain", Data: []byte("doc")}, blob.Bytes([]byte("hello")),
+		t.Context(), someBlob,
+		[]blob.Digest{someBlob.Digest},
+		int64(0), "main", backend.Always,
+		backend.Document{MediaType: "text/plain", Data: []byte("doc")},
+		blob.Bytes([]byte("hello")),
 	}
 	for _, v := range values {
 		if reflect.TypeOf(v).AssignableTo(typ) {
@@ -122,8 +126,8 @@ func callMethod(t *testing.T, b backend.Backend, m reflect.Method) error {
 	t.Helper()
 	method := reflect.ValueOf(b).MethodByName(m.Name)
 	var args []reflect.Value
-	for i := range method.Type().NumIn() {
-		args = append(args, argument(t, method.Type().In(i)))
+	for in := range method.Type().Ins() {
+		args = append(args, argument(t, in))
 	}
 	call := method.Call
 	if method.Type().IsVariadic() {
@@ -189,10 +193,8 @@ func TestEveryMethodArrives(t *testing.T) {
 // TestNothingIsEmbedded keeps wrappers from inheriting methods: a new method
 // has to be written for each, or nothing compiles.
 func TestNothingIsEmbedded(t *testing.T) {
-	all := map[string]func(backend.Backend) backend.Backend{"ReadOnly": wrap.ReadOnly}
-	for name, wrapped := range wrappers {
-		all[name] = wrapped
-	}
+	all := maps.Clone(wrappers)
+	all["ReadOnly"] = wrap.ReadOnly
 	for name, wrapped := range all {
 		for field := range reflect.TypeOf(wrapped(&recorder{})).Elem().Fields() {
 			if field.Anonymous {
@@ -263,7 +265,8 @@ func TestOptionalInterfaces(t *testing.T) {
 			if !slices.Equal(store.calls, []string{"CopyFrom"}) {
 				t.Errorf("CopyFrom() arrives as %v, want once", store.calls)
 			}
-			if from, ok := backend.As[*recorder](store.args[0][0].(backend.Backend)); !ok || from != source {
+			arrived, _ := store.args[0][0].(backend.Backend)
+			if from, ok := backend.As[*recorder](arrived); !ok || from != source {
 				t.Errorf("CopyFrom() arrives with %T, behind which the source is not found", store.args[0][0])
 			}
 		})
@@ -288,10 +291,8 @@ func TestCopierIsNotInvented(t *testing.T) {
 // TestOpaque shows which wrappers may be bypassed.
 func TestOpaque(t *testing.T) {
 	want := map[string]bool{"Observe": true, "Verify": true, "Retry": true, "Limit": true, "Timeout": true, "Check": false, "ReadOnly": false, "Recommended": false}
-	all := map[string]func(backend.Backend) backend.Backend{"ReadOnly": wrap.ReadOnly}
-	for name, wrapped := range wrappers {
-		all[name] = wrapped
-	}
+	all := maps.Clone(wrappers)
+	all["ReadOnly"] = wrap.ReadOnly
 	for name, wrapped := range all {
 		if _, found := backend.As[*recorder](wrapped(&recorder{})); found != want[name] {
 			t.Errorf("%s: As finds the store behind it = %v, want %v", name, found, want[name])

@@ -69,6 +69,9 @@ func TestReadOnlyInfo(t *testing.T) {
 	if diff := cmp.Diff(want, wrap.ReadOnly(store).Info()); diff != "" {
 		t.Errorf("Info() differs (-want +got):\n%s", diff)
 	}
+	if got := wrap.ReadOnly(&recorder{}).Info().Capabilities; got != (backend.Capabilities{}) {
+		t.Errorf("Capabilities of a store that has none = %+v, want none", got)
+	}
 	// A capability that is added has to be decided about.
 	if got := reflect.TypeFor[backend.Capabilities]().NumField(); got != 8 {
 		t.Errorf("Capabilities has %d fields, want 8: which of them need writing?", got)

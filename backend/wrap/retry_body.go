@@ -114,13 +114,12 @@ func (b *body) isShort() bool { return b.n != 0 && b.off < b.d.Size }
 // translate gives errors of a connection, which drivers hand on from bodies as
 // they are, the form of a backend's temporary error.
 func (b *body) translate(err error) error {
-	var e *backend.Error
 	for _, final := range []error{context.Canceled, context.DeadlineExceeded, fs.ErrClosed, blob.ErrCorrupt} {
 		if errors.Is(err, final) {
 			return err
 		}
 	}
-	if errors.As(err, &e) {
+	if _, ok := errors.AsType[*backend.Error](err); ok {
 		return err
 	}
 	return &backend.Error{

@@ -107,7 +107,7 @@ func TestRetryGivesUpBodies(t *testing.T) {
 		{"denied", &backend.Error{Op: "open", Backend: "test", Kind: backend.ErrDenied}, backend.ErrDenied, 1},
 		{"closed", fs.ErrClosed, fs.ErrClosed, 1},
 		{"corrupt", blob.ErrCorrupt, blob.ErrCorrupt, 1},
-		{"cancelled", context.Canceled, context.Canceled, 1},
+		{"canceled", context.Canceled, context.Canceled, 1},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

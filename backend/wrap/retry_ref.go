@@ -9,7 +9,7 @@ import (
 	"github.com/larder-build/larder/backend"
 )
 
-// PutRef tries again; see [Retry] for how a lost answer is recognised.
+// PutRef tries again; see [Retry] for how a lost answer is recognized.
 func (r *retry) PutRef(ctx context.Context, name string, doc backend.Document, cond backend.Condition) (backend.Version, error) {
 	e := r.effort(opPutRef)
 	for {
@@ -47,7 +47,7 @@ func (r *retry) explainPut(ctx context.Context, e *effort, name string, doc back
 	}
 }
 
-// DeleteRef tries again; see [Retry] for how a lost answer is recognised.
+// DeleteRef tries again; see [Retry] for how a lost answer is recognized.
 func (r *retry) DeleteRef(ctx context.Context, name string, cond backend.Condition) error {
 	e := r.effort(opDeleteRef)
 	for {

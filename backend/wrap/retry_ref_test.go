@@ -68,6 +68,16 @@ func TestRetryPutRef(t *testing.T) {
 	}
 }
 
+// TestRetryPutRefLastAnswerLost has no attempt left after the lost answer.
+func TestRetryPutRefLastAnswerLost(t *testing.T) {
+	store := faulty.New(mem.New(), faulty.Fault{Op: faulty.PutRef, Err: down(0), Lost: true})
+	doc := backend.Document{Data: []byte("x")}
+	v, err := wrap.Retry(store, wrap.RetryOptions{Attempts: 1}).PutRef(t.Context(), "main", doc, backend.Absent)
+	if err != nil || v == "" || store.Calls(faulty.PutRef) != 1 {
+		t.Errorf("PutRef() = %q, %v after %d attempts, want a version, nil after one", v, err, store.Calls(faulty.PutRef))
+	}
+}
+
 // TestRetryPutRefConflict shows that a first conflict is one.
 func TestRetryPutRefConflict(t *testing.T) {
 	store := faulty.New(mem.New())

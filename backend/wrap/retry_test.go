@@ -157,7 +157,7 @@ func TestRetryObeysContext(t *testing.T) {
 		began := time.Now()
 		_, err := b.GetRef(ctx, "main")
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, backend.ErrUnavailable) || time.Since(began) != time.Second {
-			t.Errorf("GetRef(cancelled) = %v after %v, want context.Canceled with the cause, after 1s", err, time.Since(began))
+			t.Errorf("GetRef(canceled) = %v after %v, want context.Canceled with the cause, after 1s", err, time.Since(began))
 		}
 
 		// A wait that the context would end is not even started.
@@ -295,8 +295,15 @@ func TestRetryListEnds(t *testing.T) {
 		}
 		// A caller that stops is not asked again.
 		store.Clear()
-		for range wrap.Retry(store, wrap.RetryOptions{}).List(t.Context()) {
+		starts := store.Calls(faulty.List)
+		for _, err := range wrap.Retry(store, wrap.RetryOptions{}).List(t.Context()) {
+			if err != nil {
+				t.Errorf("List yields %v", err)
+			}
 			break
+		}
+		if got := store.Calls(faulty.List) - starts; got != 1 {
+			t.Errorf("a listing that was left was started %d times, want once", got)
 		}
 	})
 }

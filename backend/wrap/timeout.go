@@ -44,7 +44,7 @@ const (
 // of a Put's source: between reads, between items, and while a source is read,
 // the clock stands still.
 //
-// A call is ended by cancelling its context; a reader is closed as well, in case
+// A call is ended by canceling its context; a reader is closed as well, in case
 // its Read obeys no context.
 func Timeout(b backend.Backend, o TimeoutOptions) backend.Backend {
 	if o.Stall <= 0 {
