@@ -247,6 +247,9 @@ func sequence[T any](ctx context.Context, next func() *Fault, list func(context.
 			yield(zero, err)
 			return
 		}
+		if f.Before != nil {
+			f.Before()
+		}
 		var n int64
 		for item, err := range list(ctx) {
 			if f.Err != nil && n == f.BreakAt {
