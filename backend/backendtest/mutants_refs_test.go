@@ -286,16 +286,21 @@ func raceMutants() []mutant {
 		}
 	}
 	replaces := func(c backend.Condition) bool { return !c.IsAbsent() && !c.IsAlways() }
+	deletes := func(ctx context.Context, b *mem.Backend, name string, c backend.Condition) error {
+		if r, err := b.GetRef(ctx, name); err != nil || !replaces(c) || !c.Holds(r.Version) {
+			return b.DeleteRef(ctx, name, c)
+		}
+		pause()
+		return b.DeleteRef(ctx, name, backend.Always)
+	}
 	return []mutant{
 		putRefMutant("looks and then creates", "race/of creates has one winner", looking(backend.Condition.IsAbsent)),
 		putRefMutant("looks and then replaces", "race/of replaces that read the same has one winner", looking(replaces)),
 		putRefMutant("looks and then writes", "race/of read-modify-write loses no update", looking(func(c backend.Condition) bool { return !c.IsAlways() })),
-		deleteRefMutant("looks and then deletes", "race/of a replace and a delete has one winner", func(ctx context.Context, b *mem.Backend, name string, c backend.Condition) error {
-			if r, err := b.GetRef(ctx, name); err != nil || !replaces(c) || !c.Holds(r.Version) {
-				return b.DeleteRef(ctx, name, c)
-			}
-			pause()
-			return b.DeleteRef(ctx, name, backend.Always)
-		}),
+		deleteRefMutant("looks and then deletes", "race/of deletes has one winner", deletes),
+		{
+			name: "looks and then replaces or deletes", caughtBy: "race/of replaces and deletes has one winner",
+			mutate: func(*state) mutation { return mutation{putRef: looking(replaces), deleteRef: deletes} },
+		},
 	}
 }

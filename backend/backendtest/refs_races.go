@@ -23,7 +23,11 @@ func raceCases() []testCase {
 			needs: func(c backend.Capabilities) bool { return c.ReplaceRef },
 		},
 		{
-			name: "race/of a replace and a delete has one winner", run: raceDelete,
+			name: "race/of deletes has one winner", run: raceDelete,
+			needs: func(c backend.Capabilities) bool { return c.ConditionalDeleteRef },
+		},
+		{
+			name: "race/of replaces and deletes has one winner", run: raceReplaceDelete,
 			needs: func(c backend.Capabilities) bool { return c.ReplaceRef && c.ConditionalDeleteRef },
 		},
 		{
@@ -127,6 +131,18 @@ func raceReplace(t *testing.T, e *env) {
 }
 
 func raceDelete(t *testing.T, e *env) {
+	e.overConnections(t, func(t *testing.T, name string, conns []*env) {
+		for round := range e.h.rounds() {
+			v := e.putRef(t, name, e.doc(t, fmt.Sprintf("round %d", round)), backend.Always)
+			winner(t, race(contenders, func(i int) error {
+				return conns[i%len(conns)].DeleteRef(t.Context(), name, backend.Match(v))
+			}))
+			e.wantNoRef(t, name)
+		}
+	})
+}
+
+func raceReplaceDelete(t *testing.T, e *env) {
 	doc := e.doc(t, "replaced")
 	e.overConnections(t, func(t *testing.T, name string, conns []*env) {
 		for round := range e.h.rounds() {
