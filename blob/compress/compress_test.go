@@ -102,6 +102,12 @@ func TestReaderTellsDamageFromFailure(t *testing.T) {
 				t.Errorf("%s, %s: DiffID() = %v, want %v", name, how, err, blob.ErrCorrupt)
 			}
 		}
+		header := []byte("\x1f\x8b\b\x10000000") // cut before the comment that its flags announce
+		for how, input := range map[string][]byte{"first header": header, "second header": append(gzipOf(t, data), header...)} {
+			if _, _, err := compress.DiffID(bytes.NewReader(input), compress.Options{}); !errors.Is(err, blob.ErrCorrupt) {
+				t.Errorf("gzip cut in the %s: DiffID() = %v, want %v", how, err, blob.ErrCorrupt)
+			}
+		}
 		broken := errors.New("cable cut")
 		src := io.MultiReader(bytes.NewReader(whole[:len(whole)/2]), iotest.ErrReader(broken))
 		if _, _, err := compress.DiffID(src, compress.Options{}); !errors.Is(err, broken) || errors.Is(err, blob.ErrCorrupt) {

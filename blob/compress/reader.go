@@ -89,7 +89,7 @@ func (r *Reader) open() error {
 	case Gzip:
 		z, err := gzip.NewReader(r.input)
 		if err != nil {
-			return err
+			return inHeader(err)
 		}
 		z.Multistream(false)
 		r.content = &members{Reader: z, input: r.input}
@@ -202,8 +202,17 @@ func (m *members) Read(p []byte) (int, error) {
 		return n, io.EOF
 	}
 	if err := m.Reset(m.input); err != nil {
-		return n, err
+		return n, inHeader(err)
 	}
 	m.Multistream(false)
 	return n, nil
+}
+
+// inHeader returns the error of reading a gzip header of which the first bytes
+// are there, so that its end is no end of the stream.
+func inHeader(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
