@@ -8,6 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -142,6 +145,34 @@ func TestLockOfRemovedFileDoesNotCount(t *testing.T) {
 	if isAt(l, path) || !isAt(other, path) {
 		t.Errorf("isAt(replaced) = %v, %v, want false, true", isAt(l, path), isAt(other, path))
 	}
+}
+
+// TestLockExcludesAlthoughItsFileIsRemoved has everybody remove the file at the
+// end, while the lock is still theirs: whoever opened it before must notice.
+func TestLockExcludesAlthoughItsFileIsRemoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	const goroutines, times = 4, 2000
+	var inside atomic.Int32
+	var all sync.WaitGroup
+	for range goroutines {
+		all.Go(func() {
+			for range times {
+				l, err := acquire(t.Context(), path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if n := inside.Add(1); n != 1 {
+					t.Errorf("%d have the lock, want 1", n)
+				}
+				runtime.Gosched()
+				inside.Add(-1)
+				_ = os.Remove(path)
+				release(l)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // TestSwapGivesUpALostLock removes the lock file when the swap has it: the
