@@ -73,7 +73,7 @@ func (m *metered) Open(ctx context.Context) (io.ReadCloser, error) {
 	return &meteredReader{ReadCloser: r, ctx: ctx, of: m}, nil
 }
 
-// note remembers err as the source's fault, unless the reading was cancelled by
+// note remembers err as the source's fault, unless the reading was canceled by
 // the store that asked for it.
 func (m *metered) note(ctx context.Context, err error) error {
 	if ctx.Err() != nil {

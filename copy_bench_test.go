@@ -46,36 +46,38 @@ func benchBytes(b *testing.B) int64 {
 // the disk as the local backend promises. LARDER_BENCH_DIR says where, for the
 // file system decides much of it.
 func BenchmarkCopyLocal(b *testing.B) {
-	dir := b.TempDir()
 	if under := os.Getenv("LARDER_BENCH_DIR"); under != "" {
-		var err error
-		if dir, err = os.MkdirTemp(under, "larder-bench"); err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { os.RemoveAll(dir) })
+		b.Setenv("TMPDIR", under)
 	}
+	dir := b.TempDir()
 	from := largeCache(b, filepath.Join(dir, "from"), benchBytes(b))
 	var ours, floor, synced []time.Duration
 	var heap uint64
 	for n := 0; b.Loop(); n++ {
 		to := filepath.Join(dir, fmt.Sprint("to", n))
 		bare := func(sync bool) time.Duration {
-			defer os.RemoveAll(to)
-			return timed(b, func() error { return bareCopy(b.Context(), filepath.Join(dir, "from"), to, sync) })
+			took := timed(b, func() error { return bareCopy(b.Context(), filepath.Join(dir, "from"), to, sync) })
+			removeAll(b, to)
+			return took
 		}
 		floor, synced = append(floor, bare(false)), append(synced, bare(true))
 		peak := watchHeap()
 		ours = append(ours, timed(b, func() error { return copyLocal(b.Context(), from, to) }))
 		heap = max(heap, peak())
-		if err := os.RemoveAll(to); err != nil {
-			b.Fatal(err)
-		}
+		removeAll(b, to)
 	}
 	b.ReportMetric(median(ours).Seconds()/median(floor).Seconds(), "x-floor")
 	b.ReportMetric(median(ours).Seconds()/median(synced).Seconds(), "x-synced-floor")
 	b.ReportMetric(median(floor).Seconds()*1000, "floor-ms")
 	b.ReportMetric(float64(heap)/(1<<20), "heap-MiB")
 	b.SetBytes(benchBytes(b))
+}
+
+func removeAll(b *testing.B, dir string) {
+	b.Helper()
+	if err := os.RemoveAll(dir); err != nil {
+		b.Fatal(err)
+	}
 }
 
 func timed(b *testing.B, do func() error) time.Duration {

@@ -44,6 +44,7 @@ func TestVerifyOfAGoodCache(t *testing.T) {
 type damaged struct {
 	*cache
 	larder.Target
+	store *faulty.Backend
 	missing, flipped, misnamed blob.Digest
 }
 
@@ -60,7 +61,7 @@ func damage(t *testing.T, encoding string) damaged {
 	export(t, other, to)
 	drop(t, b, c.layer(2))
 	b.Inject(faulty.Fault{Op: faulty.Open, Key: string(c.layer(1)), FlipAt: 50, Times: -1})
-	return damaged{cache: c, Target: to, missing: c.layer(2), flipped: c.layer(1), misnamed: other.layer(0)}
+	return damaged{cache: c, Target: to, store: b, missing: c.layer(2), flipped: c.layer(1), misnamed: other.layer(0)}
 }
 
 func TestVerifyFindsEveryDefect(t *testing.T) {
@@ -87,7 +88,7 @@ func TestVerifyFindsEveryDefect(t *testing.T) {
 
 func TestVerifyQuicklyReadsNothing(t *testing.T) {
 	d := damage(t, mem.EncodingFlat)
-	b := d.Backend.(*faulty.Backend)
+	b := d.store
 	before := b.Calls(faulty.Open)
 	v := verify(t, d.Target, larder.VerifyOptions{Quick: true})
 	if v.OK || len(v.Missing) != 1 || len(v.Corrupt) != 0 || v.RecordsLost != 1 {
@@ -116,7 +117,7 @@ func TestVerifyRepairs(t *testing.T) {
 			t.Errorf("%s: after a repair the store still has %d corrupt blobs (%v)", encoding, len(found), err)
 		}
 		// What was quarantined is stored anew by the next export.
-		d.Backend.(*faulty.Backend).Clear()
+		d.store.Clear()
 		export(t, d.cache, d.Target)
 		if again := verify(t, d.Target, larder.VerifyOptions{}); !again.OK || again.Blobs != 3 {
 			t.Errorf("%s: Verify() after the next export = %+v, want ok with 3 blobs", encoding, again)
@@ -140,7 +141,7 @@ func TestVerifyRepairRemovesARefOfWhichNothingIsLeft(t *testing.T) {
 
 func TestVerifyRepairLosesNoRace(t *testing.T) {
 	d := damage(t, mem.EncodingFlat)
-	b := d.Backend.(*faulty.Backend)
+	b := d.store
 	// Another exporter comes between the check and the repair.
 	b.Inject(faulty.Fault{Op: faulty.PutRef, Before: func() {
 		b.Clear()

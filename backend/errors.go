@@ -112,8 +112,7 @@ func Temporary(err error) (retryAfter time.Duration, ok bool) {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return 0, false
 	}
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.RetryAfter, e.Temporary
 	}
 	return 0, false
