@@ -46,9 +46,6 @@ const maxFetches = 8
 // of it, [blob.ErrTooLarge] if it exceeds a limit, or what fetch returned. What
 // costs only a part is left out and told in Problems.
 func Decode(ctx context.Context, mediaType string, data []byte, fetch Fetch, opts DecodeOptions) (*Decoded, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	limit := opts.ReadLimit
 	if limit <= 0 {
 		limit = DefaultReadLimit

@@ -166,5 +166,5 @@ func invalid(document string, err error) error {
 	if errors.Is(err, blob.ErrTooLarge) || errors.Is(err, blob.ErrInvalid) {
 		return fmt.Errorf("%s: %w", document, err)
 	}
-	return fmt.Errorf("%w: %s: %w", blob.ErrInvalid, document, err)
+	return fmt.Errorf("%s: %w: %w", document, blob.ErrInvalid, err)
 }

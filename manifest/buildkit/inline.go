@@ -176,22 +176,32 @@ func (d *decoder) imageConfig(data []byte) (c imageConfig, err error) {
 	if err != nil {
 		return c, err
 	}
-	var found [3]value
-	if err := pick(document, []string{"rootfs", "history", fieldInline}, found[:]); err != nil {
+	var found [2]value
+	if err := pick(document, []string{fieldInline, "history"}, found[:]); err != nil {
 		return c, err
 	}
-	if c.cache, err = found[2].binary(); err != nil || c.cache == nil {
+	if c.cache, err = found[0].binary(); err != nil || c.cache == nil {
 		return c, at(fieldInline, err)
 	}
 	if c.created, err = d.history(found[1]); err != nil {
 		return c, err
 	}
+	c.diffIDs, err = d.rootFS(document)
+	return c, err
+}
+
+// rootFS returns the diffIDs of an image's layers.
+func (d *decoder) rootFS(config value) ([]string, error) {
+	var found [1]value
+	if err := pick(config, []string{"rootfs"}, found[:]); err != nil {
+		return nil, err
+	}
 	var rootFS [1]value
 	if err := pick(found[0], []string{"diff_ids"}, rootFS[:]); err != nil {
-		return c, at("rootfs", err)
+		return nil, at("rootfs", err)
 	}
-	c.diffIDs, err = d.diffIDs(rootFS[0])
-	return c, at("rootfs", err)
+	diffIDs, err := d.diffIDs(rootFS[0])
+	return diffIDs, at("rootfs", err)
 }
 
 // history returns the times of an image's steps, without those that made no
