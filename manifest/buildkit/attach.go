@@ -12,6 +12,10 @@ import (
 	"github.com/larder-build/larder/manifest"
 )
 
+// ErrNothingAttached says that no result of a cache consists of the layers of an
+// image. It matches [blob.ErrInvalid].
+var ErrNothingAttached error = blob.NewSentinel("no result of the cache consists of the image's layers", blob.ErrInvalid)
+
 // AttachInline returns an image's manifest and config with a cache inside:
 // those results of m that consist of the image's own layers, found by digest or
 // diffID, and all records. A result that is the beginning of the image's layers
@@ -24,8 +28,8 @@ import (
 // BuildKit's are, the new field is put in order, else at the end.
 //
 // The error matches [blob.ErrInvalid] if the two are not an image, if the config
-// is not the manifest's, if m does not pass Check, or if no result consists of
-// the image's layers.
+// is not the manifest's, if m does not pass Check, or, as [ErrNothingAttached],
+// if no result consists of the image's layers.
 func AttachInline(imageManifest, imageConfig []byte, m *manifest.Manifest) (newManifest, newConfig []byte, err error) {
 	image, err := parseImage(imageManifest, imageConfig)
 	if err != nil {
@@ -108,7 +112,7 @@ func (i *image) records(m *manifest.Manifest) ([]byte, error) {
 		}
 	}
 	if kept.IsEmpty() {
-		return nil, fmt.Errorf("%w: no result of the cache consists of the image's layers", blob.ErrInvalid)
+		return nil, ErrNothingAttached
 	}
 	var w writer
 	w.records(kept.Records)
