@@ -25,6 +25,10 @@ type Driver struct {
 	Refs RefSyntax
 	// URL says how the part of a URL before its query is read and written.
 	URL URLSyntax
+	// Images says that the store can hold images beside caches, so that locations
+	// of [TypeInline] may have the attributes of this driver. One of them is
+	// required.
+	Images bool
 	// Bare recognizes locations written without a type, such as ./dir, and
 	// returns their attributes. It claims nothing that another type could mean,
 	// nothing with a scheme and nothing of the form key=value,...; nil claims

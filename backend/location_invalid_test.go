@@ -104,7 +104,7 @@ var invalidLocations = []struct{ name, text, want string }{
 	{"malformed type", "type=a/b", "malformed type"},
 	{"known type without driver", "type=azblob,name=x", "type azblob is not available here (gha, local, registry, s3): register the driver of package github.com/larder-build/larder/backend/azblob"},
 	{"known scheme without driver", "azblob://account/container", "package github.com/larder-build/larder/backend/azblob"},
-	{"inline", "type=inline", "an inline cache is read from its image: type=registry,ref=IMAGE"},
+	{"inline", "type=inline", "package github.com/larder-build/larder/backend/registry or github.com/larder-build/larder/backend/local"},
 }
 
 // TestParseInvalidLocation shows that every mistake is an error that says what

@@ -76,6 +76,13 @@ func (m *Mux) Parse(s string) (Location, error) {
 
 // parseURL returns the location that a URL with the given scheme spells.
 func (m *Mux) parseURL(scheme, s string) (Location, error) {
+	if len(m.imageDrivers()) > 0 && scheme == TypeInline {
+		attrs, err := Driver{}.inline().parseURL(s)
+		if err != nil {
+			return Location{}, err
+		}
+		return m.locateAs(scheme, attrs)
+	}
 	d, err := m.find(scheme)
 	if err != nil {
 		return Location{}, err
@@ -90,11 +97,7 @@ func (m *Mux) parseURL(scheme, s string) (Location, error) {
 // Make returns the location of a type with attributes, as the Go clients of
 // build tools hold them. It is as strict as [Mux.Parse].
 func (m *Mux) Make(typ string, attrs map[string]string) (Location, error) {
-	d, err := m.find(typ)
-	if err != nil {
-		return Location{}, err
-	}
-	return m.locate(d, given(attrs))
+	return m.locateAs(typ, given(attrs))
 }
 
 // locateTyped returns the location of attributes that include the type.
@@ -103,11 +106,17 @@ func (m *Mux) locateTyped(attrs []attribute) (Location, error) {
 	if i < 0 {
 		return Location{}, invalidf("attribute type is missing, want one of %s", m.types())
 	}
-	d, err := m.find(attrs[i].value)
+	typ := attrs[i].value
+	return m.locateAs(typ, slices.Delete(attrs, i, i+1))
+}
+
+// locateAs returns the location of a type with attributes.
+func (m *Mux) locateAs(typ string, attrs []attribute) (Location, error) {
+	d, err := m.findFor(typ, attrs)
 	if err != nil {
 		return Location{}, err
 	}
-	return m.locate(d, slices.Delete(attrs, i, i+1))
+	return m.locate(d, attrs)
 }
 
 func (m *Mux) locate(d Driver, attrs []attribute) (Location, error) {

@@ -33,7 +33,7 @@ func (m *Mux) complete(l Location) (Location, error) {
 	if err := l.Check(); err != nil {
 		return l, err
 	}
-	d, err := m.find(l.Type())
+	d, err := m.findFor(l.Type(), given(l.Attrs()))
 	if err != nil {
 		return l, err
 	}

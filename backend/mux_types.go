@@ -17,7 +17,7 @@ func elsewhere(typ string) (advice string, ok bool) {
 	case "local", "mem", "registry", "gha", "s3", "azblob":
 		return "register the driver of package " + module + "backend/" + typ, true
 	case "inline":
-		return "an inline cache is read from its image: type=registry,ref=IMAGE or type=local,src=LAYOUT", true
+		return "register the driver of a store that holds images, of package " + module + "backend/registry or " + module + "backend/local", true
 	}
 	return "", false
 }
@@ -43,6 +43,9 @@ func (m *Mux) typeList() []string {
 	var types []string
 	for _, d := range m.drivers {
 		types = append(types, d.Type)
+	}
+	if len(m.imageDrivers()) > 0 {
+		types = append(types, TypeInline)
 	}
 	slices.Sort(types)
 	return types

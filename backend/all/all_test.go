@@ -108,9 +108,9 @@ func TestMuxWraps(t *testing.T) {
 // TestMuxKnowsTypes shows what is said of types that are not there.
 func TestMuxKnowsTypes(t *testing.T) {
 	m := all.Mux(all.Options{})
-	for _, text := range []string{"type=registry,ref=h.io/r", "ghcr.io/o/r:main", "type=gha", "s3://b", "azblob://a/c", "type=inline"} {
+	for _, text := range []string{"type=registry,ref=h.io/r", "ghcr.io/o/r:main", "type=gha", "s3://b", "azblob://a/c"} {
 		_, err := m.Parse(text)
-		if !errors.Is(err, backend.ErrInvalid) || !strings.Contains(err.Error(), "is not available here (local, mem): ") {
+		if !errors.Is(err, backend.ErrInvalid) || !strings.Contains(err.Error(), "is not available here (inline, local, mem") {
 			t.Errorf("Parse(%s) = %v, want that the type is not available", text, err)
 		}
 	}

@@ -35,6 +35,8 @@ func Driver() backend.Driver {
 		URL:  backend.URLSyntax{Parse: parseURL, Format: formatURL},
 		Bare: bare,
 		Open: open,
+
+		Images: true,
 	}
 }
 
