@@ -1,0 +1,365 @@
+// Package registrytest is an OCI registry in this process, for tests: as strict
+// as CNCF distribution 3, in memory, with the quirks of other registries behind
+// switches, and with faults on demand.
+//
+// The protocol is that of github.com/opencontainers/distribution-spec; where it
+// leaves a choice, and for the status and text of errors, distribution 3 is
+// followed.
+package registrytest
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// TB is what New needs of a testing.TB.
+type TB interface {
+	Helper()
+	Cleanup(func())
+}
+
+// Server is a running registry. Its methods may be called at any time from many
+// goroutines.
+type Server struct {
+	// Host is the address, "127.0.0.1:port".
+	Host string
+	// URL is the same with its scheme: "http://127.0.0.1:port", or https with
+	// Options.TLS.
+	URL string
+
+	options Options
+	front   *httptest.Server // the registry
+	storage *httptest.Server // another host, where RedirectBlobs leads to
+	closing context.Context  // ends when Close begins
+	close   context.CancelFunc
+
+	mu       sync.Mutex // guards all below, except what is in an upload
+	repos    map[string]*repository
+	requests []*Request
+	faults   []*Fault
+	tokens   map[string]*token
+	window   window
+	pulls    int
+	serial   int
+}
+
+// New starts a registry that ends with the test.
+func New(tb TB, o Options) *Server {
+	tb.Helper()
+	s := Start(o)
+	tb.Cleanup(s.Close)
+	return s
+}
+
+// Start starts a registry. The caller closes it.
+func Start(o Options) *Server {
+	s := &Server{options: o, repos: make(map[string]*repository), tokens: make(map[string]*token)}
+	s.closing, s.close = context.WithCancel(context.Background()) //nolint:forbidigo // the life of a server that no call governs
+	for _, name := range o.Repositories {
+		s.repos[name] = newRepository()
+	}
+	s.front = newHTTP(s.serveRegistry)
+	if o.TLS {
+		s.front.StartTLS()
+	} else {
+		s.front.Start()
+	}
+	s.Host, s.URL = s.front.Listener.Addr().String(), s.front.URL
+	if o.RedirectBlobs {
+		s.storage = newHTTP(s.serveStorage)
+		s.storage.Start()
+	}
+	return s
+}
+
+// connKey is the key of a request's connection in its context.
+type connKey struct{}
+
+func newHTTP(serve http.HandlerFunc) *httptest.Server {
+	h := httptest.NewUnstartedServer(serve)
+	h.Config.ErrorLog = log.New(io.Discard, "", 0) // faults look like bugs to it
+	h.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return context.WithValue(ctx, connKey{}, c)
+	}
+	return h
+}
+
+// Close stops the registry and waits for the requests under way, except those
+// that a fault holds up, which it ends.
+func (s *Server) Close() {
+	s.close()
+	s.front.Close()
+	if s.storage != nil {
+		s.storage.Close()
+	}
+}
+
+// CA returns the certificate to trust for Options.TLS, in PEM.
+func (s *Server) CA() []byte {
+	if s.front.Certificate() == nil {
+		return nil
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.front.Certificate().Raw})
+}
+
+// serveRegistry answers one request: it notes it, lets a fault intervene, and
+// then plays the registry.
+func (s *Server) serveRegistry(w http.ResponseWriter, r *http.Request) {
+	route := parseRoute(r)
+	s.serve(w, r, route, func(w http.ResponseWriter, r *http.Request) {
+		if f := s.answer(w, r, route); f != nil {
+			f.write(w)
+		}
+	})
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, route route, do http.HandlerFunc) {
+	entry, fault := s.note(r, route)
+	noted := &notedWriter{ResponseWriter: w, server: s, entry: entry}
+	body := &notedBody{ReadCloser: r.Body, server: s, entry: entry}
+	r.Body = body
+	s.pause(r)
+	fault.around(s, noted, r, do)
+	noted.note(http.StatusOK, 0) // what net/http answers for a handler that only set headers
+}
+
+// note records a request and finds the fault that strikes it.
+func (s *Server) note(r *http.Request, route route) (*Request, *Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	entry := &Request{
+		Number: len(s.requests) + 1, Op: route.op, Method: r.Method, Path: r.URL.Path,
+		Query: r.URL.Query(), Header: r.Header.Clone(), Repository: route.repo, Reference: route.ref,
+	}
+	s.requests = append(s.requests, entry)
+	return entry, s.strike(*entry)
+}
+
+// pause is the distance between client and server.
+func (s *Server) pause(r *http.Request) {
+	if s.options.Latency == 0 {
+		return
+	}
+	timer := time.NewTimer(s.options.Latency)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.Context().Done():
+	case <-s.closing.Done():
+	}
+}
+
+// answer answers a request, or returns the failure to answer it with.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, route route) *Failure {
+	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+	if f := s.limit(); f != nil {
+		return f
+	}
+	if n := s.options.MaxBody; n > 0 && r.ContentLength > n {
+		// The proxy in front answers, in its own words.
+		return &Failure{Status: http.StatusRequestEntityTooLarge}
+	}
+	if route.op == OpToken {
+		return s.issueToken(w, r)
+	}
+	if f := s.authorize(w, r, route); f != nil {
+		return f
+	}
+	if f := route.check(); f != nil {
+		return f
+	}
+	return s.dispatch(w, r, route)
+}
+
+func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, route route) *Failure {
+	switch route.op {
+	case OpPing:
+		return writeJSON(w, struct{}{})
+	case OpCatalog:
+		return s.catalog(w, r)
+	case OpTags:
+		return s.listTags(w, r, route)
+	case OpManifestGet, OpManifestHead:
+		return s.getManifest(w, r, route)
+	case OpManifestPut:
+		return s.putManifest(w, r, route)
+	case OpManifestDelete:
+		return s.deleteManifest(w, route)
+	case OpBlobGet, OpBlobHead:
+		return s.getBlob(w, r, route)
+	case OpBlobDelete:
+		return s.deleteBlob(w, route)
+	case OpUploadStart, OpMount:
+		return s.startUpload(w, r, route)
+	case OpUploadStatus, OpUploadChunk, OpUploadFinish, OpUploadCancel:
+		return s.continueUpload(w, r, route)
+	default:
+		return &Failure{Status: http.StatusNotFound, Code: "UNSUPPORTED", Message: "404 page not found"}
+	}
+}
+
+// Requests returns a copy of the requests so far, in the order of their arrival.
+func (s *Server) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]Request, len(s.requests))
+	for i, r := range s.requests {
+		all[i] = *r
+	}
+	return all
+}
+
+// Count returns how many requests there were with one of these operations, or
+// at all if none is named.
+func (s *Server) Count(ops ...Op) int {
+	n := 0
+	for _, r := range s.Requests() {
+		if len(ops) == 0 || slices.Contains(ops, r.Op) {
+			n++
+		}
+	}
+	return n
+}
+
+// Forget forgets the requests so far. The next one has number 1.
+func (s *Server) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = nil
+}
+
+// PutBlob puts a blob into a repository, which it creates.
+func (s *Server) PutBlob(repo string, data []byte) digest.Digest {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := digest.FromBytes(data)
+	s.repo(repo).blobs[d] = slices.Clone(data)
+	return d
+}
+
+// PutManifest puts a manifest into a repository, which it creates, and tags it
+// unless tag is "". Nothing is checked.
+func (s *Server) PutManifest(repo, tag, mediaType string, data []byte) digest.Digest {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := digest.FromBytes(data)
+	r := s.repo(repo)
+	r.manifests[d] = manifest{mediaType: mediaType, data: slices.Clone(data)}
+	if tag != "" {
+		r.tag(tag, d)
+	}
+	return d
+}
+
+// Blob returns the content of a blob, or false.
+func (s *Server) Blob(repo string, d digest.Digest) ([]byte, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.repos[repo]
+	if !ok {
+		return nil, false
+	}
+	data, ok := r.blobs[d]
+	return slices.Clone(data), ok
+}
+
+// Blobs returns the digests of a repository's blobs, sorted.
+func (s *Server) Blobs(repo string) []digest.Digest {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.repos[repo]
+	if !ok {
+		return nil
+	}
+	return sortedKeys(r.blobs)
+}
+
+// Manifest returns the media type and content of the manifest with a tag or
+// digest, or an error.
+func (s *Server) Manifest(repo, ref string) (mediaType string, data []byte, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.repos[repo]
+	if !ok {
+		return "", nil, fmt.Errorf("no repository %q", repo)
+	}
+	m, _, ok := r.resolve(ref)
+	if !ok {
+		return "", nil, fmt.Errorf("no manifest %q in repository %q", ref, repo)
+	}
+	return m.mediaType, slices.Clone(m.data), nil
+}
+
+// Tags returns the tags of a repository, sorted.
+func (s *Server) Tags(repo string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.repos[repo]
+	if !ok {
+		return nil
+	}
+	return sortedKeys(r.tags)
+}
+
+// Uploads returns how many uploads are open in a repository.
+func (s *Server) Uploads(repo string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.repos[repo]
+	if !ok {
+		return 0
+	}
+	return len(r.uploads)
+}
+
+// DropBlob removes a blob from under the manifests that name it, as Google's
+// registry was seen to do (buildpacks/lifecycle#1044).
+func (s *Server) DropBlob(repo string, d digest.Digest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.repo(repo).blobs, d)
+}
+
+// DamageBlob puts other content in the place of a blob.
+func (s *Server) DamageBlob(repo string, d digest.Digest, data []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.repo(repo).blobs[d] = slices.Clone(data)
+}
+
+// RevokeTokens makes all tokens that were issued invalid, as when they expire.
+func (s *Server) RevokeTokens() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.tokens)
+}
+
+// conn returns the connection of a request.
+func conn(r *http.Request) (net.Conn, error) {
+	c, ok := r.Context().Value(connKey{}).(net.Conn)
+	if !ok {
+		return nil, errors.New("no connection in the context of the request")
+	}
+	return c, nil
+}
+
+// absolute returns the URL of a path on the registry.
+func (s *Server) absolute(path string) string {
+	if s.options.RelativeLocations {
+		return path
+	}
+	return strings.TrimSuffix(s.URL, "/") + path
+}
