@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/backend/all"
+)
+
+// app is one run of the command.
+type app struct {
+	Streams
+	stores func(all.Options) *backend.Mux
+
+	json, quiet, verbose bool
+
+	// out and err are the looks of what goes to the two streams.
+	out, err style
+	// running says that the command line was understood.
+	running bool
+	// answered says that the JSON document was printed.
+	answered bool
+}
+
+func newApp(s Streams, stores func(all.Options) *backend.Mux) *app {
+	if s.Getenv == nil {
+		s.Getenv = func(string) string { return "" }
+	}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	a := &app{Streams: s, stores: stores}
+	plain := s.Getenv("NO_COLOR") != "" || a.dumb()
+	a.out = style{colour: s.OutTerminal && !plain, now: s.Now()}
+	a.err = style{colour: s.ErrTerminal && !plain}
+	return a
+}
+
+// dumb reports whether the terminal understands no control sequences.
+func (a *app) dumb() bool { return a.Getenv("TERM") == "dumb" }
+
+// command returns a command that calls do with its arguments, which are
+// locations, once the command line is known to be well-formed.
+func (a *app) command(use, short, long string, args cobra.PositionalArgs, do func(ctx context.Context, args []string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Long: long, Args: args,
+		ValidArgsFunction:     a.completeLocation,
+		DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a.running = true
+			return do(a.traced(cmd.Context()), args)
+		},
+	}
+}
+
+// logger returns the logger of --verbose.
+func (a *app) logger() *slog.Logger {
+	if !a.verbose {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// traced returns a context that logs requests and retries, for --verbose.
+func (a *app) traced(ctx context.Context) context.Context {
+	if !a.verbose {
+		return ctx
+	}
+	log := a.logger()
+	return backend.WithTrace(ctx, &backend.Trace{
+		Request: func(op string) { log.DebugContext(ctx, "request", "op", op) },
+		Retry: func(op string, err error, wait time.Duration) {
+			log.InfoContext(ctx, "retry", "op", op, "after", wait, "error", oneLine(err))
+		},
+	})
+}
+
+// mux returns what parses and opens locations.
+func (a *app) mux() *backend.Mux {
+	return a.stores(all.Options{Getenv: a.Getenv, Logger: a.logger(), Now: a.Now})
+}
+
+// answer prints the result of a command: v as JSON, or what text writes for
+// people. Output that cannot be written is an error, lest a full disk passes
+// for a short list.
+func (a *app) answer(v any, text func(w io.Writer)) error {
+	var buf bytes.Buffer
+	if a.json {
+		a.answered = true
+		enc := json.NewEncoder(&buf)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(v); err != nil {
+			return err
+		}
+	} else {
+		text(&buf)
+	}
+	if _, err := a.Out.Write(buf.Bytes()); err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	return nil
+}
+
+// warn prints a warning.
+func (a *app) warn(text string) {
+	a.note(a.err.yellow("warning:") + " " + printable(text))
+}
+
+// note prints a line to standard error. A failure to do so has nowhere to go.
+func (a *app) note(line string) {
+	_, _ = io.WriteString(a.Err, "larder: "+strings.TrimRight(line, "\n")+"\n")
+}

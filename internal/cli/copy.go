@@ -1,0 +1,170 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/larder-build/larder"
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/manifest/buildkit"
+)
+
+const copyHelp = `Make the refs at the destinations point to the cache that the source has.
+
+The copy is a mirror: its manifest has the same bytes, unless the destination
+keeps caches in another form, and replaces what the ref had. Layers are not
+changed. Each is read once, however many destinations there are, and checked on
+the way. With --merge the cache is added to what the destinations have.`
+
+// copyCommand returns "larder copy".
+func (a *app) copyCommand() *cobra.Command {
+	var from, encoding string
+	var to []string
+	var opts larder.CopyOptions
+	cmd := a.command("copy --from LOCATION --to LOCATION [--to LOCATION]... [flags]", "Copy a cache to other places", copyHelp, cobra.NoArgs,
+		func(ctx context.Context, _ []string) error {
+			var err error
+			if opts.Encoding, err = parseEncoding(encoding); err != nil {
+				return err
+			}
+			return a.copy(ctx, from, to, opts)
+		})
+	flags := cmd.Flags()
+	flags.StringVar(&from, "from", "", "`LOCATION` to copy from, with one ref")
+	flags.StringArrayVar(&to, "to", nil, "`LOCATION` to copy to; may be repeated, and name several refs")
+	flags.BoolVar(&opts.Merge, "merge", false, "add to what the destinations have instead of replacing it")
+	flags.BoolVar(&opts.SkipBroken, "skip-broken", false, "copy what is whole of a cache that lacks blobs")
+	addWriteFlags(cmd, &encoding, &opts.Strict)
+	a.requireLocations(cmd, "from", "to")
+	return cmd
+}
+
+// encodings are the forms that a cache can be written in.
+var encodings = []string{
+	string(buildkit.OCIManifest), string(buildkit.OCIIndex), string(buildkit.DockerList), string(buildkit.Flat),
+}
+
+func addWriteFlags(cmd *cobra.Command, encoding *string, strict *bool) {
+	flags := cmd.Flags()
+	flags.StringVar(encoding, "encoding", "", "`FORM` to write: "+strings.Join(encodings, ", "))
+	flags.BoolVar(strict, "strict", false, "fail rather than leave out the oldest records of a cache too large for BuildKit")
+	// It fails for a flag that does not exist.
+	_ = cmd.RegisterFlagCompletionFunc("encoding", cobra.FixedCompletions(encodings, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func parseEncoding(text string) (buildkit.Encoding, error) {
+	for _, e := range append(encodings, "") {
+		if text == e {
+			return buildkit.Encoding(e), nil
+		}
+	}
+	return "", usagef("--encoding: unknown form %q, want one of %s", text, strings.Join(encodings, ", "))
+}
+
+func (a *app) copy(ctx context.Context, from string, to []string, opts larder.CopyOptions) error {
+	sources, err := a.open(ctx, use{what: "--from", one: true}, from)
+	if err != nil {
+		return err
+	}
+	defer closeAll(sources)
+	dests, err := a.open(ctx, use{what: "--to", write: true}, to...)
+	if err != nil {
+		return err
+	}
+	defer closeAll(dests)
+	source, start := sources[0].targets()[0], a.Now()
+	progress, stop := a.watch("copy", targets(dests))
+	opts.Progress, opts.Now = progress, a.Now
+	report, err := larder.Copy(ctx, source, targets(dests), opts)
+	stop()
+	if err = explain(ctx, err, source); brokenSource(err, report) {
+		err = &hinted{error: err, hint: fmt.Sprintf("--skip-broken copies the rest, and larder verify --repair %s drops what is broken", shellWord(sources[0].loc.String()))}
+	}
+	return a.report(report, a.Now().Sub(start), err)
+}
+
+// brokenSource reports whether a copy failed because of blobs of its source.
+func brokenSource(err error, report *larder.Report) bool {
+	var nothing *nothingError
+	if errors.As(err, &nothing) || !errors.Is(err, backend.ErrCorrupt) && !errors.Is(err, backend.ErrNotFound) {
+		return false
+	}
+	for _, d := range report.Degradations {
+		if d.Kind == larder.BlobLost {
+			return true
+		}
+	}
+	return false
+}
+
+// transferred is the JSON document of copy and merge.
+type transferred struct {
+	*larder.Report
+	Nanoseconds time.Duration `json:"nanoseconds"`
+	Error       *errorJSON    `json:"error,omitempty"`
+}
+
+// report says what a transfer did, and returns err.
+func (a *app) report(r *larder.Report, took time.Duration, err error) error {
+	a.warnAll(r.Degradations)
+	for _, t := range r.Targets {
+		a.warnAll(t.Degradations)
+	}
+	if a.json {
+		return errors.Join(err, a.answer(transferred{Report: r, Nanoseconds: took, Error: failed(err)}, nil))
+	}
+	if a.quiet {
+		return err
+	}
+	return errors.Join(err, a.answer(nil, func(w io.Writer) {
+		for _, t := range r.Targets {
+			a.summary(w, t, took)
+		}
+	}))
+}
+
+// warnAll prints degradations, one line each.
+func (a *app) warnAll(all []larder.Degradation) {
+	for _, d := range all {
+		text := string(d.Kind) + ": "
+		if d.Target != "" {
+			text += d.Target + ": "
+		}
+		a.warn(text + strings.ReplaceAll(d.Detail, "\n", "; "))
+	}
+}
+
+// summary prints what was done to one target. Failures are left to the error, as
+// are targets whose turn never came.
+func (a *app) summary(w io.Writer, t *larder.TargetReport, took time.Duration) {
+	if t.Outcome == larder.Failed || t.Outcome == "" {
+		return
+	}
+	name := printable(t.Target + " " + t.Ref)
+	if t.Outcome == larder.Skipped {
+		_, _ = fmt.Fprintf(w, "%s: %s\n", name, a.out.yellow("nothing to publish"))
+		return
+	}
+	_, _ = fmt.Fprintf(w, "%s: %s %s, sent %s, reused %s", name, a.out.green(string(t.Outcome)), a.out.digest(t.Digest), blobs(t.Sent), blobs(t.Reused))
+	if t.Mounted.Blobs > 0 {
+		_, _ = fmt.Fprintf(w, ", mounted %s", blobs(t.Mounted))
+	}
+	if t.Retries > 0 {
+		_, _ = fmt.Fprintf(w, ", retried %d times", t.Retries)
+	}
+	_, _ = fmt.Fprintf(w, ", in %s\n", elapsed(took))
+}
+
+// blobs shows a number of blobs and their bytes.
+func blobs(c larder.Count) string {
+	if c.Blobs == 0 {
+		return "0 blobs"
+	}
+	return count(c.Blobs, "blob") + " (" + bytesText(c.Bytes) + ")"
+}

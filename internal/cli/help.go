@@ -1,0 +1,92 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+// helpTopics returns commands that cannot be run: "larder help TOPIC" prints
+// them.
+func helpTopics() []*cobra.Command {
+	return []*cobra.Command{
+		{Use: "locations", Short: "How locations are written", Long: locationsHelp},
+		{Use: "json", Short: "What --json prints", Long: jsonHelp},
+		{Use: "status", Short: "The exit status", Long: statusHelp},
+	}
+}
+
+const locationsHelp = `A location is where caches are, and perhaps the names of refs there. It is
+written as in BuildKit's --cache-to and --cache-from, as a URL, or, for a
+directory, as a path that begins with / or ./ :
+
+  type=local,src=/var/cache/app,tag=main
+  local:///var/cache/app?tag=main
+  /var/cache/app
+
+src and dest mean the same. Several refs are separated by semicolons
+(tag=main;v1): all are written, checked, inspected, merged or removed, while copy
+and diff read one. Without a tag it is latest. digest=sha256:... in place of a
+tag reads that manifest, and cannot be written.
+
+What is misspelled is an error. Attributes of BuildKit's that concern building,
+such as mode=max, are accepted and have no effect. Secrets are never printed.`
+
+const statusHelp = `  0  done: nothing is wrong, the caches are equal, or the repair has succeeded
+  1  failed; or verify found problems that were not repaired, or diff found
+     differences
+  2  the command line is wrong
+  3  there is nothing: the ref, or every ref, that was to be read or removed
+     does not exist`
+
+const jsonHelp = `Standard output has one JSON document; of inspect and verify, one for each ref
+that the location names. Fields may be added, under the same "schema"; one is
+absent, or null, if there is nothing to say. Warnings and errors go to standard
+error as without --json. Sizes are in bytes, times as in RFC 3339.
+
+A command that fails adds
+  error      {kind, message, hint}
+with the kinds usage, interrupted, not-cache, not-found, conflict,
+already-exists, not-supported, invalid, denied, read-only, limit-reached,
+too-large, unavailable, corrupt, and failed for all others.
+
+inspect
+  schema, ref, digest, encoding (oci-manifest, oci-index, docker-list, flat,
+  inline), size, modTime
+  layers[]   {digest, diffID, size, mediaType, createdAt, parent}: in the order
+             of the cache config; the same blob may stand on several parents;
+             parent is an index into layers, or -1
+  records[]  {digest, layers[], createdAt, inputs[][]}: layers are the digests
+             of the result, lowest first; each input lists the {record,
+             selector} any of which satisfies it, record being an index
+  totals     {layers, blobs, bytes, records, results}: bytes are those of
+             the distinct blobs
+  problems[] what of a damaged cache was left out, in words
+
+verify
+  schema, ref, ok, recordsLost, blobs, bytes (what is good)
+  missing[], corrupt[]  {digest, reason}
+  problems[]
+  repaired   a target as below; "ok" tells of the time before
+
+copy, merge
+  schema, nanoseconds
+  targets[]  {target, ref, outcome (published, unchanged, skipped, removed,
+             failed), error, digest, sent, reused, mounted {blobs, bytes},
+             requests, retries, waitedNanoseconds, degradations[]}
+  sources[]  (merge) {source, ref, digest, records, layers, lost, error}
+  degradations[]  {kind, target, blob, detail}
+
+diff
+  schema, equal
+  a, b       what only the first and only the second has: {layers[], records[]
+             {key, digest, name}, blobs[], bytes}
+  common     {layers, records, blobs, bytes}
+  changed[]  records with another result {key, digest, name, a, b}, the results
+             being {key, top, layers}: the topmost blob and their number
+
+ls
+  schema, location
+  refs[]     {ref, digest, encoding, size, modTime, totals, error}
+
+rm
+  schema, location, removed[]
+
+version
+  schema, version, commit, modified, go, platform`

@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/larder-build/larder"
+)
+
+const mergeHelp = `Add the records of several caches to one or several others.
+
+On the same record the newest result is kept. What the destinations have is kept
+too, unless --overwrite is given. Records whose blobs are missing are left out,
+with a warning; a source that cannot be read is an error.`
+
+// mergeCommand returns "larder merge".
+func (a *app) mergeCommand() *cobra.Command {
+	var from, to []string
+	var encoding string
+	var opts larder.ExportOptions
+	cmd := a.command("merge --from LOCATION --from LOCATION... --to LOCATION [flags]", "Merge caches into one", mergeHelp, cobra.NoArgs,
+		func(ctx context.Context, _ []string) error {
+			var err error
+			if opts.Encoding, err = parseEncoding(encoding); err != nil {
+				return err
+			}
+			return a.merge(ctx, from, to, opts)
+		})
+	flags := cmd.Flags()
+	flags.StringArrayVar(&from, "from", nil, "`LOCATION` to read; may be repeated, and name several refs")
+	flags.StringArrayVar(&to, "to", nil, "`LOCATION` to add to; may be repeated, and name several refs")
+	flags.BoolVar(&opts.Overwrite, "overwrite", false, "replace what the destinations have")
+	addWriteFlags(cmd, &encoding, &opts.Strict)
+	a.requireLocations(cmd, "from", "to")
+	return cmd
+}
+
+func (a *app) merge(ctx context.Context, from, to []string, opts larder.ExportOptions) error {
+	sources, err := a.open(ctx, use{what: "--from"}, from...)
+	if err != nil {
+		return err
+	}
+	defer closeAll(sources)
+	dests, err := a.open(ctx, use{what: "--to", write: true}, to...)
+	if err != nil {
+		return err
+	}
+	defer closeAll(dests)
+	start := a.Now()
+	progress, stop := a.watch("merge", targets(dests))
+	opts.Progress, opts.Now = progress, a.Now
+	report, err := larder.Merge(ctx, targets(sources), targets(dests), opts)
+	stop()
+	return a.report(report, a.Now().Sub(start), explain(ctx, err, targets(sources)...))
+}
