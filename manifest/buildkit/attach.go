@@ -178,24 +178,9 @@ func withCache(config value, records []byte) []byte {
 // withConfig returns the manifest with another config.
 func (i *image) withConfig(config []byte) []byte {
 	var edits []edit
-	described := blob.Describe("", config)
 	for f := range i.manifest.fields() {
-		if string(f.name) != "config" {
-			continue
-		}
-		for part := range f.value.fields() {
-			e := edit{start: f.start + part.start, end: f.start + part.end}
-			switch string(part.name) {
-			case "digest":
-				e.text = strconv.Quote(string(described.Digest))
-			case "size":
-				e.text = strconv.FormatInt(described.Size, 10)
-			case "data": // the config itself, embedded
-				e.text = strconv.Quote(base64.StdEncoding.EncodeToString(config))
-			default:
-				continue
-			}
-			edits = append(edits, e)
+		if string(f.name) == "config" {
+			edits = append(edits, moved(redescribe(f.value, config), f.start)...)
 		}
 	}
 	return splice(i.manifest, edits...)

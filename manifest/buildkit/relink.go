@@ -30,20 +30,31 @@ func Relink(index []byte, replaced map[blob.Digest][]byte) ([]byte, error) {
 		if string(f.name) != "manifests" {
 			continue
 		}
-		if _, err := f.value.list(); err != nil {
+		more, err := relinkedAll(f.value, replaced)
+		if err != nil {
 			return nil, invalid("index", at("manifests", err))
 		}
-		for start, v := range f.value.placed() {
-			more, err := relinked(v, replaced)
-			if err != nil {
-				return nil, invalid("index", at("manifests", err))
-			}
-			for _, e := range more {
-				edits = append(edits, edit{f.start + start + e.start, f.start + start + e.end, e.text})
-			}
-		}
+		edits = append(edits, moved(more, f.start)...)
 	}
 	return splice(document, edits...), nil
+}
+
+// relinkedAll returns the edits of an array of descriptors.
+func relinkedAll(list value, replaced map[blob.Digest][]byte) ([]edit, error) {
+	if list.absent() || list[0] != '[' {
+		return nil, list.mismatch("an array")
+	}
+	var edits []edit
+	end := 0
+	for i := list.skip(1, ""); list[i] != ']'; i = list.skip(end, ",") {
+		end = list.end(i)
+		more, err := relinked(list[i:end], replaced)
+		if err != nil {
+			return nil, err
+		}
+		edits = append(edits, moved(more, i)...)
+	}
+	return edits, nil
 }
 
 // relinked returns the edits by which a descriptor gets to describe its
@@ -85,15 +96,12 @@ func redescribe(v value, data []byte) []edit {
 	return edits
 }
 
-// placed yields the items of an array with where they begin.
-func (v value) placed() func(yield func(int, value) bool) {
-	return func(yield func(int, value) bool) {
-		for i := v.skip(1, ""); v[i] != ']'; i = v.skip(i, ",") {
-			end := v.end(i)
-			if !yield(i, v[i:end]) {
-				return
-			}
-			i = end
-		}
+// moved returns the edits of a part of a document that begins at start as edits
+// of the document.
+func moved(edits []edit, start int) []edit {
+	for i := range edits {
+		edits[i].start += start
+		edits[i].end += start
 	}
+	return edits
 }
