@@ -20,7 +20,8 @@ type CopyOptions struct {
 	Merge bool
 	// Encoding is the form to write. By default it is that of the source where
 	// the destination's kind of store can hold it, so that the copy is exact to
-	// the byte, and else what the destination prefers.
+	// the byte, and else what the destination prefers. Inline puts the cache into
+	// the image that the destination has, see [AttachInline].
 	Encoding buildkit.Encoding
 	// SkipBroken copies a cache of which blobs are missing or corrupt, without
 	// the records that need them. By default that is an error.
@@ -61,6 +62,9 @@ func Copy(ctx context.Context, from Target, to []Target, opts CopyOptions) (*Rep
 	if err != nil {
 		return report, fmt.Errorf("source: %w", err)
 	}
+	if err := found.complete(ctx, from, opts.ReadLimit); err != nil {
+		return report, fmt.Errorf("source: %w", err)
+	}
 	for _, p := range found.Problems {
 		report.Degradations = append(report.Degradations, Degradation{Kind: DocumentDamaged, Target: from.String(), Blob: p.Blob, Detail: p.Detail})
 	}
@@ -79,9 +83,7 @@ type copying struct {
 func (c *copying) run(ctx context.Context, to []Target) error {
 	exporting := c.opts.export().withDefaults()
 	e := &export{opts: exporting, report: c.report, manifest: c.source.Manifest}
-	for i, t := range to {
-		e.dests = append(e.dests, &publisher{destination: destination{Target: t, index: i, report: c.report.Targets[i]}, opts: exporting})
-	}
+	e.addTargets(to)
 	transfer := newTransfer(ContentOf(c.from.Backend), c.opts.Progress)
 	wanted := make(map[*destination][]blob.Descriptor)
 	for _, p := range e.dests {
@@ -112,7 +114,7 @@ func (c *copying) run(ctx context.Context, to []Target) error {
 func (c *copying) plan(ctx context.Context, p *publisher, t *transfer) ([]blob.Descriptor, error) {
 	blobs := c.source.Manifest.Blobs()
 	if c.mirrors(p) {
-		return t.want(ctx, blobs, &p.destination, p.stale)
+		return t.want(ctx, append(blobs, c.source.others...), &p.destination, p.stale)
 	}
 	if c.source.Encoding == buildkit.Inline && p.opts.Encoding == "" {
 		p.opts.Encoding = buildkit.Encoding(p.Backend.Info().Encoding)
@@ -122,7 +124,7 @@ func (c *copying) plan(ctx context.Context, p *publisher, t *transfer) ([]blob.D
 
 // mirrors reports whether the destination gets the very document of the source.
 func (c *copying) mirrors(p *publisher) bool {
-	if c.opts.Merge || c.opts.Encoding != "" && c.opts.Encoding != c.source.Encoding {
+	if c.opts.Merge || p.attaches() || p.opts.Encoding != "" && p.opts.Encoding != c.source.Encoding {
 		return false
 	}
 	flatStore := p.Backend.Info().Encoding == string(buildkit.Flat)

@@ -1,6 +1,7 @@
 package larder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,8 @@ type ExportOptions struct {
 	// does.
 	Overwrite bool
 	// Encoding is the form to write. By default it is the form that the ref has
-	// now, or else what the backend prefers.
+	// now, or else what the backend prefers. Inline puts the cache into the image
+	// that the ref has, see [AttachInline].
 	Encoding buildkit.Encoding
 	// Strict fails with ErrTooLarge rather than leaving out the oldest records
 	// of a manifest that would be too large for BuildKit to import.
@@ -72,10 +74,17 @@ func Export(ctx context.Context, m *manifest.Manifest, content Content, to []Tar
 	}
 	opts = opts.withDefaults()
 	e := &export{opts: opts, report: newReport(to...), manifest: m}
-	for i, t := range to {
-		e.dests = append(e.dests, &publisher{destination: destination{Target: t, index: i, report: e.report.Targets[i]}, opts: opts})
-	}
+	e.addTargets(to)
 	return e.report, e.run(ctx, content)
+}
+
+// addTargets makes a publisher of each target.
+func (e *export) addTargets(to []Target) {
+	for i, t := range to {
+		p := &publisher{destination: destination{Target: t, index: i, report: e.report.Targets[i]}, opts: e.opts}
+		p.opts.Encoding = cmp.Or(t.Encoding, e.opts.Encoding)
+		e.dests = append(e.dests, p)
+	}
 }
 
 func checkTargets(to []Target) error {

@@ -25,6 +25,7 @@ import (
 	"fmt"
 
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/manifest/buildkit"
 )
 
 // Schema is the version of the JSON forms of this package's results. Fields
@@ -36,6 +37,24 @@ type Target struct {
 	Backend backend.Backend
 	// Ref is the name of the ref: a tag, a name, a scope.
 	Ref string
+	// Encoding is the form in which the verbs write this target; "" leaves it to
+	// their options. [buildkit.Inline] stands for the image that the ref has: the
+	// cache is put into it, see [AttachInline]. Reading finds the form by itself.
+	Encoding buildkit.Encoding
+}
+
+// TargetsOf returns a target for each ref of a location, whose store b is. Those
+// of type=inline have that encoding.
+func TargetsOf(b backend.Backend, l backend.Location) []Target {
+	var all []Target
+	for _, ref := range l.Refs() {
+		t := Target{Backend: b, Ref: ref}
+		if l.Type() == backend.TypeInline {
+			t.Encoding = buildkit.Inline
+		}
+		all = append(all, t)
+	}
+	return all
 }
 
 // String names the target for a person, without secrets.

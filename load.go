@@ -21,6 +21,9 @@ type loaded struct {
 	*buildkit.Decoded
 	// fetched holds the documents that were read beside the ref's own.
 	fetched map[blob.Digest][]byte
+	// others are the blobs of an image that are no part of its cache, see
+	// complete.
+	others []blob.Descriptor
 }
 
 // digest is the digest of the document.

@@ -51,7 +51,7 @@ func (p *publisher) read(ctx context.Context) error {
 	}
 	switch {
 	case err == nil && found.Encoding == buildkit.Inline:
-		return fmt.Errorf("%w: the ref is an image with inline cache, which an export would destroy", backend.ErrExists)
+		return fmt.Errorf("%w: the ref is an image with inline cache, which an export would destroy; the encoding %s adds to it", backend.ErrExists, buildkit.Inline)
 	case err == nil:
 		if !p.opts.Overwrite {
 			p.previous = found
@@ -77,6 +77,9 @@ func isTemporary(err error) bool {
 // plan reads the ref and returns which of the blobs the target needs to be
 // sent.
 func (p *publisher) plan(ctx context.Context, blobs []blob.Descriptor, t *transfer) ([]blob.Descriptor, error) {
+	if p.attaches() {
+		return nil, nil // the image has its layers
+	}
 	if err := p.read(ctx); err != nil {
 		return nil, err
 	}
@@ -122,6 +125,9 @@ func (p *publisher) stale(info backend.BlobInfo) bool {
 
 // publish merges m into the ref until nobody comes between reading and writing.
 func (p *publisher) publish(ctx context.Context, m *manifest.Manifest, t *transfer) error {
+	if p.attaches() {
+		return p.attach(ctx, m)
+	}
 	for wait := conflictWait; ; wait = min(2*wait, conflictWaitMax) {
 		err := p.attempt(ctx, m)
 		switch {

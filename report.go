@@ -50,6 +50,11 @@ type TargetReport struct {
 	Err     error   `json:"-"`
 	// Digest is the digest of the document that the ref points to.
 	Digest blob.Digest `json:"digest,omitempty"`
+	// Replaced is the digest of the image that the ref pointed to before a cache
+	// was attached, and Attached the number of records of that cache whose result
+	// the image has.
+	Replaced blob.Digest `json:"replaced,omitempty"`
+	Attached int         `json:"attached,omitempty"`
 	// Sent, Reused and Mounted count the blobs that were uploaded, that were
 	// there already, and that the store took over without an upload.
 	Sent    Count `json:"sent"`
@@ -103,6 +108,9 @@ const (
 	SourceFailed  DegradationKind = "source-failed"
 	// NothingToPublish: there was no result to export.
 	NothingToPublish DegradationKind = "nothing-to-publish"
+	// AttestationsStale: a cache was attached to images of which an index holds
+	// attestations; those are about the images as they were before.
+	AttestationsStale DegradationKind = "attestations-stale"
 	// NotRemoved: a corrupt blob could not be removed from the store, which
 	// therefore may take it for present.
 	NotRemoved DegradationKind = "not-removed"
