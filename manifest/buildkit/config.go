@@ -29,11 +29,10 @@ func (d *decoder) config(v value) (m *manifest.Manifest, annotations []value, er
 	if m.Extra, err = d.split(v, configFields, found[:]); err != nil {
 		return nil, nil, err
 	}
-	layers, err := found[0].list()
-	if err != nil {
+	if err := found[0].wantArray(); err != nil {
 		return nil, nil, at("layers", err)
 	}
-	for i, v := range layers {
+	for i, v := range found[0].items() {
 		layer, facts, err := d.layer(v)
 		if err != nil {
 			return nil, nil, atIndex("layers", i, err)
@@ -77,12 +76,11 @@ func digestOf(v value) (blob.Digest, error) {
 // records reads the array of records, which is all that an image with an inline
 // cache has of a cache config.
 func (d *decoder) records(v value) ([]manifest.Record, error) {
-	list, err := v.list()
-	if err != nil {
+	if err := v.wantArray(); err != nil {
 		return nil, at("records", err)
 	}
 	var records []manifest.Record
-	for i, v := range list {
+	for i, v := range v.items() {
 		record, err := d.record(v)
 		if err != nil {
 			return nil, atIndex("records", i, err)
@@ -108,10 +106,10 @@ func (d *decoder) record(v value) (r manifest.Record, err error) {
 		return r, at(".digest", errors.New("is missing"))
 	}
 	r.Digest = blob.Digest(key)
-	if r.Results, err = d.results(found[0], nil, ".layers", d.result); err != nil {
+	if r.Results, err = d.results(found[0], nil, ".layers", (*decoder).result); err != nil {
 		return r, err
 	}
-	if r.Results, err = d.results(found[1], r.Results, ".chains", d.chain); err != nil {
+	if r.Results, err = d.results(found[1], r.Results, ".chains", (*decoder).chain); err != nil {
 		return r, err
 	}
 	r.Inputs, err = d.inputs(found[3])
@@ -119,16 +117,15 @@ func (d *decoder) record(v value) (r manifest.Record, err error) {
 }
 
 // results appends the items of one of a record's two lists of results.
-func (d *decoder) results(v value, results []manifest.Result, name string, read func(value) (manifest.Result, error)) ([]manifest.Result, error) {
-	list, err := v.list()
-	if err != nil {
+func (d *decoder) results(v value, results []manifest.Result, name string, read func(*decoder, value) (manifest.Result, error)) ([]manifest.Result, error) {
+	if err := v.wantArray(); err != nil {
 		return nil, at(name, err)
 	}
-	for i, v := range list {
+	for i, v := range v.items() {
 		if err := d.count(); err != nil {
 			return nil, err
 		}
-		result, err := read(v)
+		result, err := read(d, v)
 		if err != nil {
 			return nil, atIndex(name, i, err)
 		}
@@ -154,12 +151,11 @@ func (d *decoder) chain(v value) (r manifest.Result, err error) {
 	if r.Extra, err = d.split(v, chainFields, found[:]); err != nil {
 		return r, err
 	}
-	list, err := found[0].list()
-	if err != nil {
+	if err := found[0].wantArray(); err != nil {
 		return r, at(".layers", err)
 	}
 	r.Chain = []int{} // a chain even without layers, for Check to refuse
-	for i, v := range list {
+	for i, v := range found[0].items() {
 		if err := d.count(); err != nil {
 			return r, err
 		}
@@ -193,12 +189,11 @@ func (d *decoder) parseTime(text string, concerns blob.Digest) time.Time {
 }
 
 func (d *decoder) inputs(v value) ([][]manifest.Link, error) {
-	list, err := v.list()
-	if err != nil {
+	if err := v.wantArray(); err != nil {
 		return nil, at(".inputs", err)
 	}
 	var inputs [][]manifest.Link
-	for i, v := range list {
+	for i, v := range v.items() {
 		if err := d.count(); err != nil {
 			return nil, err
 		}
@@ -212,12 +207,11 @@ func (d *decoder) inputs(v value) ([][]manifest.Link, error) {
 }
 
 func (d *decoder) links(v value) ([]manifest.Link, error) {
-	list, err := v.list()
-	if err != nil {
+	if err := v.wantArray(); err != nil {
 		return nil, err
 	}
 	var links []manifest.Link
-	for i, v := range list {
+	for i, v := range v.items() {
 		link, err := d.link(v)
 		if err != nil {
 			return nil, atIndex("", i, err)

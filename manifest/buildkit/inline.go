@@ -207,12 +207,11 @@ func (d *decoder) rootFS(config value) ([]string, error) {
 // history returns the times of an image's steps, without those that made no
 // layer.
 func (d *decoder) history(v value) ([]string, error) {
-	list, err := v.list()
-	if err != nil {
+	if err := v.wantArray(); err != nil {
 		return nil, at("history", err)
 	}
 	var times []string
-	for i, v := range list {
+	for i, v := range v.items() {
 		if err := d.count(); err != nil {
 			return nil, err
 		}
@@ -233,12 +232,11 @@ func (d *decoder) history(v value) ([]string, error) {
 }
 
 func (d *decoder) diffIDs(v value) ([]string, error) {
-	list, err := v.list()
-	if err != nil {
+	if err := v.wantArray(); err != nil {
 		return nil, at(".diff_ids", err)
 	}
 	var diffIDs []string
-	for i, v := range list {
+	for i, v := range v.items() {
 		if err := d.count(); err != nil {
 			return nil, err
 		}

@@ -65,9 +65,12 @@ func (v value) fields() iter.Seq[field] {
 	}
 }
 
-// items yields the items of an array.
+// items yields the items of an array, of which an absent value has none.
 func (v value) items() iter.Seq2[int, value] {
 	return func(yield func(int, value) bool) {
+		if v.absent() {
+			return
+		}
 		n := 0
 		for i := v.skip(1, ""); v[i] != ']'; i = v.skip(i, ",") {
 			end := v.end(i)
@@ -200,15 +203,12 @@ func (v value) index(missing int) (int, error) {
 	return int(n), err
 }
 
-// list yields the items of an array, of which an absent value has none.
-func (v value) list() (iter.Seq2[int, value], error) {
-	switch {
-	case v.absent():
-		return func(func(int, value) bool) {}, nil
-	case v[0] != '[':
-		return nil, v.mismatch("an array")
+// wantArray returns an error unless v is an array or absent.
+func (v value) wantArray() error {
+	if v.absent() || v[0] == '[' {
+		return nil
 	}
-	return v.items(), nil
+	return v.mismatch("an array")
 }
 
 func (v value) mismatch(want string) error {

@@ -65,12 +65,11 @@ func sizeOf(v value) (int64, error) {
 
 // descriptors reads an array of descriptors, which stands at the given place.
 func (d *decoder) descriptors(v value, place string) ([]descriptor, error) {
-	list, err := v.list()
-	if err != nil {
+	if err := v.wantArray(); err != nil {
 		return nil, at(place, err)
 	}
 	var all []descriptor
-	for i, v := range list {
+	for i, v := range v.items() {
 		desc, err := d.descriptor(v)
 		if err != nil {
 			return nil, atIndex(place, i, err)

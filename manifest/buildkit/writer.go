@@ -52,7 +52,11 @@ func (w *writer) numberField(name string, n int64) {
 
 func (w *writer) timeField(name string, t time.Time) {
 	w.name(name)
-	w.text(w.timeText(t))
+	text, err := t.MarshalText() // plain in JSON, too
+	w.fail(err)
+	w.WriteByte('"')
+	w.Write(text)
+	w.WriteByte('"')
 }
 
 func (w *writer) number(n int64) {
@@ -81,6 +85,9 @@ func (w *writer) timeText(t time.Time) string {
 // unknown writes fields that this codec does not know, sorted by name. It
 // refuses those that it does know: a reader would find them twice.
 func (w *writer) unknown(fields manifest.Fields, known []string) {
+	if len(fields) == 0 {
+		return
+	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, name) }) {
 			w.fail(fmt.Errorf("unknown fields have one named %s, which is not unknown", name))

@@ -1,0 +1,143 @@
+package buildkit_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"runtime/metrics"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/fixtures"
+	"github.com/larder-build/larder/manifest"
+	"github.com/larder-build/larder/manifest/buildkit"
+)
+
+// What decoding may allocate in all, garbage included: so much for each byte of
+// the documents, and so much for the smallest.
+const (
+	allocsPerByte = 200
+	allocsAtLeast = 128 << 10
+)
+
+// FuzzDecode decodes a document, with another for whatever it refers to. What
+// is understood must survive being written and read again.
+func FuzzDecode(f *testing.F) {
+	seed(f)
+	f.Fuzz(func(t *testing.T, data, other []byte) {
+		fetched := 0
+		fetch := func(context.Context, blob.Descriptor) ([]byte, error) {
+			fetched += len(other)
+			return other, nil
+		}
+		before := allocated()
+		found, err := buildkit.Decode(t.Context(), "", data, fetch, buildkit.DecodeOptions{})
+		if got, most := allocated()-before, uint64(allocsAtLeast+allocsPerByte*(len(data)+fetched)); got > most {
+			t.Errorf("Decode() of %d bytes allocated %d, want at most %d", len(data)+fetched, got, most)
+		}
+		if err != nil {
+			return
+		}
+		if err := found.Manifest.Check(); err != nil {
+			t.Fatalf("Check() = %v after Decode()", err)
+		}
+		checkFixpoint(t, found)
+	})
+}
+
+// checkFixpoint encodes, decodes and encodes a manifest.
+func checkFixpoint(t *testing.T, found *buildkit.Decoded) {
+	t.Helper()
+	enc := found.Encoding
+	if enc == buildkit.Inline {
+		enc = buildkit.Flat
+	}
+	encoded, err := buildkit.Encode(found.Manifest, enc, buildkit.EncodeOptions{Limit: -1})
+	if errors.Is(err, blob.ErrInvalid) {
+		return // BuildKit would refuse it
+	}
+	if err != nil {
+		t.Fatalf("Encode() = %v, want nil or %v", err, blob.ErrInvalid)
+	}
+	fetch := func(context.Context, blob.Descriptor) ([]byte, error) { return encoded.ConfigData, nil }
+	again := mustDecode(t, document{encoded.MediaType, encoded.Data, fetch})
+	if again.Encoding != enc {
+		t.Errorf("Encoding = %s, want %s", again.Encoding, enc)
+	}
+	if diff := cmp.Diff(found.Manifest, again.Manifest, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(manifest.Layer{}, "MediaType")); diff != "" {
+		t.Errorf("Decode(Encode()) (-want +got):\n%s", diff)
+	}
+	twice, err := buildkit.Encode(again.Manifest, enc, buildkit.EncodeOptions{Limit: -1})
+	if err != nil {
+		t.Fatalf("Encode() again = %v, want no error", err)
+	}
+	if !bytes.Equal(encoded.Data, twice.Data) || !bytes.Equal(encoded.ConfigData, twice.ConfigData) {
+		t.Errorf("Encode() again = %s with %s, want %s with %s", twice.Data, twice.ConfigData, encoded.Data, encoded.ConfigData)
+	}
+}
+
+// allocated returns how many bytes this process has allocated so far.
+func allocated() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// seed adds the documents of the fixtures, and those of the other tests.
+func seed(f *testing.F) {
+	for _, c := range goodCaches(f) {
+		addSeed(f, c.document)
+	}
+	for _, name := range fixtures.Names("broken/buildkit/") {
+		if !strings.Contains(name, "/tar-") && !strings.Contains(name, "-torn") && !strings.Contains(name, "-over-1mib") {
+			addSeed(f, layoutDocument(f, name, "latest"))
+		}
+	}
+	s := store{}
+	addSeed(f, document{data: []byte(everywhere(s)), fetch: s.fetch})
+	addSeed(f, document{data: []byte(indexOf(s.image("a", oneRecord, ""))), fetch: s.fetch})
+}
+
+// addSeed decodes a document to learn what else it consists of.
+func addSeed(f *testing.F, d document) {
+	var other []byte
+	fetch := func(ctx context.Context, wanted blob.Descriptor) ([]byte, error) {
+		data, err := d.fetch(ctx, wanted)
+		other = data
+		return data, err
+	}
+	_, err := buildkit.Decode(f.Context(), d.mediaType, d.data, fetch, buildkit.DecodeOptions{})
+	_ = err // broken ones are seeds, too
+	f.Add(d.data, other)
+}
+
+// FuzzAttachInline puts a cache into images of all kinds: it must be found
+// again.
+func FuzzAttachInline(f *testing.F) {
+	imageManifest, imageConfig := inlineImage(f)
+	bareManifest, bareConfig := withoutCache(f, imageManifest, imageConfig)
+	f.Add(bareManifest, bareConfig)
+	f.Add(imageManifest, imageConfig)
+	cache := mustDecode(f, layoutDocument(f, "buildkit/local-oci-manifest", "latest")).Manifest
+	f.Fuzz(func(t *testing.T, imageManifest, imageConfig []byte) {
+		newManifest, newConfig, err := buildkit.AttachInline(imageManifest, imageConfig, cache)
+		if err != nil {
+			if !errors.Is(err, blob.ErrInvalid) && !errors.Is(err, blob.ErrTooLarge) && !errors.Is(err, buildkit.ErrNotCache) {
+				t.Errorf("AttachInline() = %v, want an error of this package", err)
+			}
+			return
+		}
+		fetch := func(context.Context, blob.Descriptor) ([]byte, error) { return newConfig, nil }
+		found, err := document{data: newManifest, fetch: fetch}.decode(t.Context())
+		if err != nil {
+			t.Fatalf("Decode() = %v, want no error; config %s", err, newConfig)
+		}
+		if len(found.Manifest.Records) != len(cache.Records) || found.Manifest.IsEmpty() {
+			t.Errorf("%d records, want %d", len(found.Manifest.Records), len(cache.Records))
+		}
+	})
+}
