@@ -27,6 +27,7 @@ type bed struct {
 	verbose bool
 	grace   time.Duration // stopLimit, except in tests
 	running []*process
+	beside  []io.Closer
 	environ []string
 }
 
@@ -59,6 +60,9 @@ func (b *bed) bring(ctx context.Context, s server) error {
 	l, err := s.launch(where)
 	if err != nil {
 		return err
+	}
+	if l.beside != nil {
+		b.beside = append(b.beside, l.beside)
 	}
 	p, err := start(l, where.path("server.log"), b.echo())
 	if err != nil {
@@ -104,6 +108,9 @@ func (b *bed) close() error {
 		if !p.stop(b.grace) {
 			b.say("%s did not stop within %v and was killed", filepath.Base(p.cmd.Path), b.grace)
 		}
+	}
+	for _, c := range b.beside {
+		errs = append(errs, c.Close())
 	}
 	errs = append(errs, os.RemoveAll(b.dir))
 	return errors.Join(errs...)

@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, all []server, out io.Writer) (int, 
 	}
 	if *list {
 		for _, s := range all {
-			fmt.Fprintf(out, "%-10s %s\n", s.name, s.purpose)
+			fmt.Fprintf(out, "%-18s %s\n", s.name, s.purpose)
 		}
 		return 0, nil
 	}

@@ -15,19 +15,25 @@ func registry() server {
 		module:   "servers",
 		packages: []string{"github.com/distribution/distribution/v3/cmd/registry"},
 		launch: func(s site) (launch, error) {
-			config := s.path("config.yml")
-			text := fmt.Sprintf(registryConfig, s.path("data"), s.addr)
-			if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-				return launch{}, err
-			}
-			return launch{
-				argv:    []string{s.program("registry"), "serve", config},
-				env:     []string{"OTEL_TRACES_EXPORTER=none"}, // version 3 exports traces unless told not to
-				ready:   answers("http://" + s.addr + "/v2/"),
-				environ: []string{"LARDER_TEST_REGISTRY=" + s.addr},
-			}, nil
+			return launchRegistry(s, s.program("registry"), "", "LARDER_TEST_REGISTRY")
 		},
 	}
+}
+
+// launchRegistry starts a distribution with more configuration than all have,
+// and tells tests its address in a variable.
+func launchRegistry(s site, program, more, variable string) (launch, error) {
+	config := s.path("config.yml")
+	text := fmt.Sprintf(registryConfig, s.path("data"), s.addr) + more
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return launch{}, err
+	}
+	return launch{
+		argv:    []string{program, "serve", config},
+		env:     []string{"OTEL_TRACES_EXPORTER=none"}, // version 3 exports traces unless told not to
+		ready:   answers("http://" + s.addr + "/v2/"),
+		environ: []string{variable + "=" + s.addr},
+	}, nil
 }
 
 // registryConfig stores in files, because the in-memory driver is quadratic in

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"path/filepath"
 )
 
@@ -42,9 +43,10 @@ type launch struct {
 	privateMounts bool                        // the server mounts file systems; they are to end with it
 	ready         func(context.Context) error // nil as soon as the server answers
 	environ       []string                    // LARDER_TEST_NAME=value, for the command
+	beside        io.Closer                   // what runs in this process for the server; nil, or closed after it
 }
 
 // servers are all there are, in the order in which they are started.
 func servers() []server {
-	return []server{buildkit(), registry()}
+	return []server{buildkit(), registry(), registryHtpasswd(), registryToken(), registryDebian()}
 }
