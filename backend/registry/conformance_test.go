@@ -1,0 +1,144 @@
+package registry_test
+
+import (
+	"crypto/x509"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/backend/backendtest"
+	"github.com/larder-build/larder/backend/registry"
+	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/registrytest"
+)
+
+// serial numbers repositories, so that each case has one of its own.
+var serial atomic.Int64
+
+func newRepository(host string) string {
+	return fmt.Sprintf("%s/test/r%d", host, serial.Add(1))
+}
+
+// open opens a repository that is closed with the test.
+func open(tb testing.TB, repository string, opts registry.Options) *registry.Backend {
+	tb.Helper()
+	if opts.Keychain == nil {
+		opts.Keychain = authn.NewMultiKeychain()
+	}
+	b, err := registry.Open(tb.Context(), repository, opts)
+	if err != nil {
+		tb.Fatalf("Open(%s) = %v, want a backend", repository, err)
+	}
+	tb.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+// refuses reports which names are no tags.
+func refuses(name string) bool {
+	for i, r := range name {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_':
+		case (r == '.' || r == '-') && i > 0:
+		default:
+			return true
+		}
+	}
+	return len(name) > 128
+}
+
+// conform runs the suite over new repositories of a registry.
+func conform(t *testing.T, host string, opts registry.Options, change func(*backendtest.Harness)) {
+	t.Helper()
+	h := backendtest.Harness{
+		New: func(tb testing.TB) backend.Backend {
+			tb.Helper()
+			return open(tb, newRepository(host), opts)
+		},
+		Reopen: func(tb testing.TB, b backend.Backend) backend.Backend {
+			tb.Helper()
+			return open(tb, repositoryOf(tb, b), opts)
+		},
+		Refuses: refuses,
+		Rounds:  5,
+	}
+	if change != nil {
+		change(&h)
+	}
+	backendtest.Run(t, h)
+}
+
+func TestConformance(t *testing.T) {
+	s := registrytest.New(t, registrytest.Options{})
+	conform(t, s.Host, registry.Options{}, func(h *backendtest.Harness) {
+		h.Plant = func(tb testing.TB, b backend.Backend, d blob.Digest, data []byte) {
+			tb.Helper()
+			s.DamageBlob(strings.TrimPrefix(repositoryOf(tb, b), s.Host+"/"), d, data)
+		}
+	})
+}
+
+// repositoryOf returns the name of a backend's repository, with its host.
+func repositoryOf(tb testing.TB, b backend.Backend) string {
+	tb.Helper()
+	r, ok := b.(*registry.Backend)
+	if !ok {
+		tb.Fatalf("backend is a %T, want one of this package", b)
+	}
+	return r.Repository()
+}
+
+// TestConformanceOfQuirks runs the suite over every kind of registry, whole and
+// with uploads in chunks.
+func TestConformanceOfQuirks(t *testing.T) {
+	for _, quirk := range registrytest.Quirks() {
+		t.Run(quirk.Name, func(t *testing.T) {
+			s := registrytest.New(t, quirk.Options)
+			conform(t, s.Host, optionsFor(s, quirk.Options), nil)
+		})
+	}
+}
+
+func TestConformanceInChunks(t *testing.T) {
+	for _, quirk := range registrytest.Quirks() {
+		if quirk.Options.MonolithicOnly {
+			continue // there is nothing that could be done in chunks
+		}
+		t.Run(quirk.Name, func(t *testing.T) {
+			s := registrytest.New(t, quirk.Options)
+			opts := optionsFor(s, quirk.Options)
+			opts.ChunkSize = 100_000
+			conform(t, s.Host, opts, func(h *backendtest.Harness) {
+				h.PartSize = int(opts.ChunkSize)
+			})
+		})
+	}
+}
+
+// optionsFor returns what it takes to talk to a registry.
+func optionsFor(s *registrytest.Server, o registrytest.Options) registry.Options {
+	opts := registry.Options{NoDelete: o.NoDelete}
+	if pem := s.CA(); pem != nil {
+		opts.RootCAs = x509.NewCertPool()
+		opts.RootCAs.AppendCertsFromPEM(pem)
+	}
+	if o.Auth != nil {
+		// 64 requests at a time use a token of three uses up before anyone's
+		// turn comes.
+		o.Auth.TokenUses *= 100
+		opts.Keychain = login("writer", "secret")
+	}
+	return opts
+}
+
+// login is a keychain with one user for everything.
+func login(name, password string) authn.Keychain {
+	return keychain{&authn.Basic{Username: name, Password: password}}
+}
+
+type keychain struct{ authn.Authenticator }
+
+func (k keychain) Resolve(authn.Resource) (authn.Authenticator, error) { return k.Authenticator, nil }

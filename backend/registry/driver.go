@@ -1,0 +1,132 @@
+package registry
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/larder-build/larder/backend"
+)
+
+// driverName is the type of locations in registries.
+const driverName = "registry"
+
+// Driver returns the driver of locations such as
+//
+//	type=registry,ref=ghcr.io/org/cache:main
+//	type=registry,ref=localhost:5000/cache:main;v1,registry.insecure=true
+//	registry://ghcr.io/org/cache:main
+//	ghcr.io/org/cache@sha256:...
+//
+// Beside BuildKit's attributes there are ca, a file of certificates in PEM that
+// may certify the registry, chunk-size, see [Options.ChunkSize], and
+// delete=false, see [Options.NoDelete].
+func Driver() backend.Driver {
+	return backend.Driver{
+		Type: driverName,
+		Attrs: append([]backend.Attr{
+			{Name: "ref", Required: true},
+			{Name: "registry.insecure", Check: backend.Bool},
+			{Name: "ca"},
+			{Name: "chunk-size", Check: backend.IntBetween(0, 1<<30)},
+			{Name: "delete", Check: backend.Bool},
+		}, backend.CommonAttrs()...),
+		Refs: backend.RefSyntax{
+			Attr: "ref", Default: "latest",
+			Split: splitNames, Join: joinNames, Check: checkTag,
+		},
+		URL:  backend.URLSyntax{Parse: parseURL, Format: formatURL},
+		Bare: bare,
+		Open: open,
+
+		Images: true,
+	}
+}
+
+func open(ctx context.Context, l backend.Location, o backend.OpenOptions) (backend.Backend, error) {
+	opts := Options{
+		Insecure:  isTrue(l.Value("registry.insecure")),
+		NoDelete:  l.Value("delete") != "" && !isTrue(l.Value("delete")),
+		Getenv:    o.Getenv,
+		Transport: o.Transport,
+		Now:       o.Now,
+		Location:  l.WithRef().String(),
+	}
+	if size := l.Value("chunk-size"); size != "" {
+		opts.ChunkSize, _ = strconv.ParseInt(size, 10, 64) // checked with the location
+	}
+	if file := l.Value("ca"); file != "" {
+		pool, err := readCertificates(file)
+		if err != nil {
+			return nil, fmt.Errorf("registry: open: attribute ca: %w", err)
+		}
+		opts.RootCAs = pool
+	}
+	place, _ := splitRef(l.Value("ref"))
+	b, err := Open(ctx, place, opts)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func isTrue(value string) bool {
+	is, _ := strconv.ParseBool(value) // checked with the location
+	return is
+}
+
+// readCertificates returns the system's authorities and those in a file.
+func readCertificates(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%w: no certificate in PEM in %s", backend.ErrInvalid, file)
+	}
+	return pool, nil
+}
+
+// place returns the location of a repository, without a ref.
+func place(repository string) string {
+	m := &backend.Mux{}
+	m.Register(Driver())
+	// A repository that has been parsed can be written as a location.
+	l, _ := m.Make(driverName, map[string]string{"ref": repository})
+	return l.String()
+}
+
+// bare recognizes host/repository, perhaps with a tag or digest.
+func bare(s string) (attrs map[string]string, ok bool) {
+	return map[string]string{"ref": s}, bareLike.MatchString(s)
+}
+
+// parseURL reads registry://host/repository:tag.
+func parseURL(u *url.URL) (map[string]string, error) {
+	if u.Opaque != "" {
+		return nil, errors.New("want registry://host/repository:tag")
+	}
+	if u.Host+u.Path == "" {
+		return map[string]string{}, nil
+	}
+	return map[string]string{"ref": u.Host + u.Path}, nil
+}
+
+// formatURL is the inverse of parseURL.
+func formatURL(attrs map[string]string) *url.URL {
+	host, path, ok := strings.Cut(attrs["ref"], "/")
+	delete(attrs, "ref")
+	if !ok { // an official image of Docker Hub
+		return &url.URL{Host: host}
+	}
+	return &url.URL{Host: host, Path: "/" + path}
+}
