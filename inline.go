@@ -109,7 +109,7 @@ func (a *attaching) swap(ctx context.Context, ref backend.Ref, data []byte) erro
 			return err
 		}
 	}
-	_, err := a.Backend.PutRef(ctx, a.Ref, backend.Document{MediaType: ref.MediaType, Data: data}, a.condition())
+	err := a.putRef(ctx, ref, backend.Document{MediaType: ref.MediaType, Data: data})
 	if errors.Is(err, backend.ErrConflict) {
 		return fmt.Errorf("the image was replaced by another one meanwhile, which was left alone: %w", err)
 	}
@@ -118,6 +118,22 @@ func (a *attaching) swap(ctx context.Context, ref backend.Ref, data []byte) erro
 	}
 	report.Outcome, report.Replaced = Published, digest.FromBytes(ref.Data)
 	return nil
+}
+
+// putRef replaces the image that was read. A store that cannot compare and swap
+// is asked once more what it has, which leaves little time to be overtaken in.
+func (a *attaching) putRef(ctx context.Context, old backend.Ref, doc backend.Document) error {
+	if !a.Backend.Info().Capabilities.ReplaceRef {
+		now, err := a.Backend.GetRef(ctx, a.Ref)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(now.Data, old.Data) {
+			return fmt.Errorf("%w: the ref points to %s, want %s", backend.ErrConflict, digest.FromBytes(now.Data), digest.FromBytes(old.Data))
+		}
+	}
+	_, err := a.Backend.PutRef(ctx, a.Ref, doc, a.condition())
+	return err
 }
 
 // attached returns how many records have a result in one of the images.

@@ -218,20 +218,31 @@ func TestAttachInlineKeepsWhatIsThere(t *testing.T) {
 	}
 }
 
-// TestAttachInlineDoesNotOverwriteAnotherImage shows the race with a push.
+// TestAttachInlineDoesNotOverwriteAnotherImage shows the race with a push, at the
+// last moment that the store lets it be noticed.
 func TestAttachInlineDoesNotOverwriteAnotherImage(t *testing.T) {
-	b := faulty.New(imageStore())
-	c := cacheOf(t, "base", "deps")
-	image := point(t, larder.Target{Backend: b, Ref: "image"}, putImage(t, b, c))
-	pushed := putImage(t, b, cacheOf(t, "base", "deps", "release"))
-	unfaulty := larder.Target{Backend: b.Backend, Ref: image.Ref}
-	b.Inject(faulty.Fault{Op: faulty.PutRef, Before: func() { point(t, unfaulty, pushed) }})
-	report, err := larder.AttachInline(t.Context(), c.Manifest, []larder.Target{image}, larder.ExportOptions{})
-	if !errors.Is(err, backend.ErrConflict) || report.Targets[0].Outcome != larder.Failed {
-		t.Errorf("AttachInline() = %s, %v, want failed, %v", report.Targets[0].Outcome, err, backend.ErrConflict)
-	}
-	if got := describe(t, image); got.Digest != pushed.Digest {
-		t.Errorf("the ref points to %s, want the image that was pushed, %s", got.Digest, pushed.Digest)
+	for _, test := range []struct {
+		name    string
+		without backend.Capabilities
+		moment  faulty.Fault
+	}{
+		{"compare and swap", backend.Capabilities{}, faulty.Fault{Op: faulty.PutRef}},
+		{"compare, then swap", backend.Capabilities{ReplaceRef: true}, faulty.Fault{Op: faulty.GetRef, Skip: 1}},
+	} {
+		b := faulty.New(mem.NewWith(mem.Options{Encoding: mem.EncodingOCIManifest, Without: test.without}))
+		c := cacheOf(t, "base", "deps")
+		image := point(t, larder.Target{Backend: b, Ref: "image"}, putImage(t, b, c))
+		pushed := putImage(t, b, cacheOf(t, "base", "deps", "release"))
+		unfaulty := larder.Target{Backend: b.Backend, Ref: image.Ref}
+		test.moment.Before = func() { point(t, unfaulty, pushed) }
+		b.Inject(test.moment)
+		report, err := larder.AttachInline(t.Context(), c.Manifest, []larder.Target{image}, larder.ExportOptions{})
+		if !errors.Is(err, backend.ErrConflict) || report.Targets[0].Outcome != larder.Failed {
+			t.Errorf("%s: AttachInline() = %s, %v, want failed, %v", test.name, report.Targets[0].Outcome, err, backend.ErrConflict)
+		}
+		if got := describe(t, unfaulty); got.Digest != pushed.Digest {
+			t.Errorf("%s: the ref points to %s, want the image that was pushed, %s", test.name, got.Digest, pushed.Digest)
+		}
 	}
 }
 
