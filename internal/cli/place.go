@@ -17,13 +17,7 @@ type place struct {
 }
 
 // targets returns a target for each ref of the place.
-func (p *place) targets() []larder.Target {
-	var all []larder.Target
-	for _, ref := range p.loc.Refs() {
-		all = append(all, larder.Target{Backend: p.Backend, Ref: ref})
-	}
-	return all
-}
+func (p *place) targets() []larder.Target { return larder.TargetsOf(p.Backend, p.loc) }
 
 // use says what a location is for.
 type use struct {
