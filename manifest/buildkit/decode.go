@@ -67,6 +67,9 @@ func Decode(ctx context.Context, mediaType string, data []byte, fetch Fetch, opt
 }
 
 func (d *decoder) document(ctx context.Context, mediaType string, document value) (*Decoded, error) {
+	if document[0] != '{' {
+		return nil, fmt.Errorf("%w: the document %w", ErrNotCache, document.mismatchObject())
+	}
 	s, err := outline(document)
 	if err != nil {
 		return nil, err
@@ -93,7 +96,7 @@ type shape struct {
 func outline(document value) (shape, error) {
 	s := shape{empty: true}
 	if document[0] != '{' {
-		return s, fmt.Errorf("%w: the document is %s, want an object", ErrNotCache, document.quote())
+		return s, document.mismatchObject()
 	}
 	var mediaType string
 	for f := range document.fields() {

@@ -125,7 +125,9 @@ func appendManifest(m, part *manifest.Manifest) {
 			}
 		}
 		for i := range r.Results {
-			r.Results[i].Layer += layers
+			if r.Results[i].Chain == nil {
+				r.Results[i].Layer += layers
+			}
 			for j := range r.Results[i].Chain {
 				r.Results[i].Chain[j] += layers
 			}
