@@ -18,49 +18,49 @@ import (
 )
 
 // inlineImage returns the image that BuildKit wrote with an inline cache.
-func inlineImage(t testing.TB) (imageManifest, imageConfig []byte) {
-	t.Helper()
-	image := layoutDocument(t, "buildkit/registry-image-with-inline-cache", "1.0")
-	return image.data, configOf(t, image.data, image.fetch)
+func inlineImage(tb testing.TB) (imageManifest, imageConfig []byte) {
+	tb.Helper()
+	image := layoutDocument(tb, "buildkit/registry-image-with-inline-cache", "1.0")
+	return image.data, configOf(tb, image.data, image.fetch)
 }
 
-func configOf(t testing.TB, imageManifest []byte, fetch buildkit.Fetch) []byte {
-	t.Helper()
+func configOf(tb testing.TB, imageManifest []byte, fetch buildkit.Fetch) []byte {
+	tb.Helper()
 	var m ocispec.Manifest
 	if err := json.Unmarshal(imageManifest, &m); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	config, err := fetch(t.Context(), m.Config)
+	config, err := fetch(tb.Context(), m.Config)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return config
 }
 
 // withoutCache takes the cache out of an image, by means of its own.
-func withoutCache(t testing.TB, imageManifest, imageConfig []byte) (bareManifest, bareConfig []byte) {
-	t.Helper()
+func withoutCache(tb testing.TB, imageManifest, imageConfig []byte) (bareManifest, bareConfig []byte) {
+	tb.Helper()
 	const name = `"moby.buildkit.cache.v0":"`
 	start := bytes.Index(imageConfig, []byte(name))
 	length := bytes.IndexByte(imageConfig[start+len(name):], '"')
 	if start < 0 || length < 0 {
-		t.Fatalf("image config has no %s", name)
+		tb.Fatalf("image config has no %s", name)
 	}
 	bareConfig = bytes.Replace(imageConfig, imageConfig[start:start+len(name)+length+len(`",`)], nil, 1)
-	return describedBy(t, imageManifest, bareConfig), bareConfig
+	return describedBy(tb, imageManifest, bareConfig), bareConfig
 }
 
 // describedBy returns the manifest with the digest and size of another config.
-func describedBy(t testing.TB, imageManifest, config []byte) []byte {
-	t.Helper()
+func describedBy(tb testing.TB, imageManifest, config []byte) []byte {
+	tb.Helper()
 	var m ocispec.Manifest
 	if err := json.Unmarshal(imageManifest, &m); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	m.Config = blob.Describe(m.Config.MediaType, config)
 	data, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }

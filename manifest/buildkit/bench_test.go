@@ -63,7 +63,7 @@ type config struct {
 }
 
 // BenchmarkDecode compares Decode, which checks the cache as well, with
-// unmarshalling the same document into BuildKit's types.
+// unmarshaling the same document into BuildKit's types.
 func BenchmarkDecode(b *testing.B) {
 	data := mustEncode(b, large(), buildkit.Flat).Data
 	b.Run("larder", func(b *testing.B) {
@@ -87,7 +87,7 @@ func BenchmarkDecode(b *testing.B) {
 	})
 }
 
-// BenchmarkEncode compares Encode with marshalling BuildKit's types.
+// BenchmarkEncode compares Encode with marshaling BuildKit's types.
 func BenchmarkEncode(b *testing.B) {
 	m := large()
 	data := mustEncode(b, m, buildkit.Flat).Data

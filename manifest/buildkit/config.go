@@ -56,7 +56,7 @@ func (d *decoder) layer(v value) (l manifest.Layer, annotations value, err error
 		return l, nil, at(".blob", err)
 	}
 	// BuildKit leaves out a parent that is 0.
-	l.Parent, err = found[1].index(0)
+	l.Parent, err = found[1].index()
 	return l, found[2], at(".parent", err)
 }
 
@@ -139,7 +139,7 @@ func (d *decoder) result(v value) (r manifest.Result, err error) {
 	if r.Extra, err = d.split(v, resultFields, found[:]); err != nil {
 		return r, err
 	}
-	if r.Layer, err = found[0].index(0); err != nil {
+	if r.Layer, err = found[0].index(); err != nil {
 		return r, at(".layer", err)
 	}
 	r.CreatedAt, err = d.time(found[1], "")
@@ -159,7 +159,7 @@ func (d *decoder) chain(v value) (r manifest.Result, err error) {
 		if err := d.count(); err != nil {
 			return r, err
 		}
-		layer, err := v.index(0)
+		layer, err := v.index()
 		if err != nil {
 			return r, atIndex(".layers", i, err)
 		}
@@ -232,6 +232,6 @@ func (d *decoder) link(v value) (l manifest.Link, err error) {
 	if l.Selector, err = found[0].text(); err != nil {
 		return l, at(".selector", err)
 	}
-	l.Record, err = found[1].index(0)
+	l.Record, err = found[1].index()
 	return l, at(".link", err)
 }

@@ -27,20 +27,20 @@ func (d document) decode(ctx context.Context) (*buildkit.Decoded, error) {
 	return buildkit.Decode(ctx, d.mediaType, d.data, d.fetch, buildkit.DecodeOptions{})
 }
 
-func mustDecode(t testing.TB, d document) *buildkit.Decoded {
-	t.Helper()
-	found, err := d.decode(t.Context())
+func mustDecode(tb testing.TB, d document) *buildkit.Decoded {
+	tb.Helper()
+	found, err := d.decode(tb.Context())
 	if err != nil {
-		t.Fatalf("Decode() = %v, want no error", err)
+		tb.Fatalf("Decode() = %v, want no error", err)
 	}
 	return found
 }
 
-func mustEncode(t testing.TB, m *manifest.Manifest, enc buildkit.Encoding) *buildkit.Encoded {
-	t.Helper()
+func mustEncode(tb testing.TB, m *manifest.Manifest, enc buildkit.Encoding) *buildkit.Encoded {
+	tb.Helper()
 	encoded, err := buildkit.Encode(m, enc, buildkit.EncodeOptions{})
 	if err != nil {
-		t.Fatalf("Encode(%s) = %v, want no error", enc, err)
+		tb.Fatalf("Encode(%s) = %v, want no error", enc, err)
 	}
 	return encoded
 }
@@ -60,54 +60,54 @@ func layoutFetch(layout fs.FS) buildkit.Fetch {
 }
 
 // layoutDocument returns what a tag of a fixture's layout points to.
-func layoutDocument(t testing.TB, name, tag string) document {
-	t.Helper()
-	layout, err := fs.Sub(fixtures.FS(t, name), "layout")
+func layoutDocument(tb testing.TB, name, tag string) document {
+	tb.Helper()
+	layout, err := fs.Sub(fixtures.FS(tb, name), "layout")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var index ocispec.Index
-	readJSON(t, layout, "index.json", &index)
+	readJSON(tb, layout, "index.json", &index)
 	for _, d := range index.Manifests {
 		if d.Annotations[ocispec.AnnotationRefName] == tag {
-			data := readFile(t, layout, path.Join("blobs", "sha256", d.Digest.Encoded()))
+			data := readFile(tb, layout, path.Join("blobs", "sha256", d.Digest.Encoded()))
 			return document{d.MediaType, data, layoutFetch(layout)}
 		}
 	}
-	t.Fatalf("fixture %s has no tag %s", name, tag)
+	tb.Fatalf("fixture %s has no tag %s", name, tag)
 	return document{}
 }
 
 // flatDocument returns the object of a fixture with the given key.
-func flatDocument(t testing.TB, name, key string) document {
-	t.Helper()
-	tree := fixtures.FS(t, name)
+func flatDocument(tb testing.TB, name, key string) document {
+	tb.Helper()
+	tree := fixtures.FS(tb, name)
 	if name != "buildkit/gha" {
-		return document{data: readFile(t, tree, "objects/"+key)}
+		return document{data: readFile(tb, tree, "objects/"+key)}
 	}
 	var entries []struct{ Key, File string }
-	readJSON(t, tree, "entries.json", &entries)
+	readJSON(tb, tree, "entries.json", &entries)
 	for _, entry := range entries {
 		if entry.Key == key {
-			return document{data: readFile(t, tree, entry.File)}
+			return document{data: readFile(tb, tree, entry.File)}
 		}
 	}
-	t.Fatalf("fixture %s has no entry %s", name, key)
+	tb.Fatalf("fixture %s has no entry %s", name, key)
 	return document{}
 }
 
-func readFile(t testing.TB, tree fs.FS, name string) []byte {
-	t.Helper()
+func readFile(tb testing.TB, tree fs.FS, name string) []byte {
+	tb.Helper()
 	data, err := fs.ReadFile(tree, name)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }
 
-func readJSON(t testing.TB, tree fs.FS, name string, into any) {
-	t.Helper()
-	if err := json.Unmarshal(readFile(t, tree, name), into); err != nil {
-		t.Fatalf("%s: %v", name, err)
+func readJSON(tb testing.TB, tree fs.FS, name string, into any) {
+	tb.Helper()
+	if err := json.Unmarshal(readFile(tb, tree, name), into); err != nil {
+		tb.Fatalf("%s: %v", name, err)
 	}
 }

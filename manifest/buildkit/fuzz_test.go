@@ -101,6 +101,7 @@ func allocated() uint64 {
 
 // seed adds the documents of the fixtures, and those of the other tests.
 func seed(f *testing.F) {
+	f.Helper()
 	for _, c := range goodCaches(f) {
 		addSeed(f, c.document)
 	}
@@ -124,6 +125,7 @@ func seed(f *testing.F) {
 
 // addSeed decodes a document to learn what else it consists of.
 func addSeed(f *testing.F, d document) {
+	f.Helper()
 	var mu sync.Mutex
 	var imageManifest, config []byte
 	fetch := func(ctx context.Context, wanted blob.Descriptor) ([]byte, error) {

@@ -68,26 +68,26 @@ type goodCache struct {
 	want         expectation
 }
 
-func goodCaches(t testing.TB) []goodCache {
-	t.Helper()
+func goodCaches(tb testing.TB) []goodCache {
+	tb.Helper()
 	var all []goodCache
 	for _, name := range fixtures.Names("buildkit/") {
 		var expected struct {
 			Refs, Manifests map[string]expectation
 		}
 		if name == "buildkit/gha" {
-			expected.Manifests = ghaIndexes(t)
+			expected.Manifests = ghaIndexes(tb)
 		} else {
-			readJSON(t, fixtures.FS(t, name), "expected.json", &expected)
+			readJSON(tb, fixtures.FS(tb, name), "expected.json", &expected)
 		}
 		for tag, want := range expected.Refs {
-			all = append(all, goodCache{name, tag, encodingOf(name), layoutDocument(t, name, tag), want})
+			all = append(all, goodCache{name, tag, encodingOf(name), layoutDocument(tb, name, tag), want})
 		}
 		for key, want := range expected.Manifests {
 			if want.SameBytesAs != "" {
 				want = expected.Manifests[want.SameBytesAs]
 			}
-			all = append(all, goodCache{name, key, buildkit.Flat, flatDocument(t, name, key), want})
+			all = append(all, goodCache{name, key, buildkit.Flat, flatDocument(tb, name, key), want})
 		}
 	}
 	return all
@@ -107,8 +107,8 @@ func encodingOf(fixture string) buildkit.Encoding {
 	}
 }
 
-func ghaIndexes(t testing.TB) map[string]expectation {
-	t.Helper()
+func ghaIndexes(tb testing.TB) map[string]expectation {
+	tb.Helper()
 	var expected struct {
 		Indexes []struct {
 			expectation
@@ -116,7 +116,7 @@ func ghaIndexes(t testing.TB) map[string]expectation {
 			Key string
 		}
 	}
-	readJSON(t, fixtures.FS(t, "buildkit/gha"), "expected.json", &expected)
+	readJSON(tb, fixtures.FS(tb, "buildkit/gha"), "expected.json", &expected)
 	indexes := make(map[string]expectation)
 	for _, index := range expected.Indexes {
 		indexes[index.Key] = index.expectation
@@ -162,11 +162,11 @@ func factsOf(m *manifest.Manifest) facts {
 // layers are the image's own; an index is all its images together.
 func (c goodCache) wantedFacts() facts {
 	if len(c.want.Manifests) == 0 {
-		return c.want.facts.complete()
+		return c.want.complete()
 	}
 	var all facts
 	for _, image := range c.want.Manifests {
-		part := image.facts.complete()
+		part := image.complete()
 		for i := range part.Layers {
 			if part.Layers[i].Parent >= 0 {
 				part.Layers[i].Parent += len(all.Layers)

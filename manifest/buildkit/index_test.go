@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,7 +41,7 @@ func TestDecodeIndexOfImages(t *testing.T) {
 	s := store{}
 	amd64, arm64 := s.image("a", oneRecord, ""), s.image("b", oneRecord, "")
 	broken := s.image("c", `[{"digest":"step","layers":[{"layer":5}]}]`, "")
-	missing := strings.Replace(amd64, amd64[strings.Index(amd64, "sha256:"):][:71], sha("d"), 1)
+	missing := regexp.MustCompile("sha256:[0-9a-f]+").ReplaceAllLiteralString(amd64, sha("d"))
 	cache := s.add(manifestType, s.ociCache(twoSteps), "")
 	for _, tc := range []struct {
 		name, index string

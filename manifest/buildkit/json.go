@@ -18,7 +18,7 @@ import (
 // is a field that is not there.
 //
 // The codec walks over bytes that encoding/json has found valid instead of
-// unmarshalling them, because it must know what encoding/json does not tell:
+// unmarshaling them, because it must know what encoding/json does not tell:
 // the fields that it does not know, those that stand twice, and the place of
 // what is wrong.
 type value []byte
@@ -30,8 +30,7 @@ func parse(data []byte) (value, error) {
 	}
 	var ignored json.RawMessage
 	err := json.Unmarshal(data, &ignored)
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return nil, fmt.Errorf("is not JSON: %w at byte %d of %d", err, syntax.Offset, len(data))
 	}
 	return nil, fmt.Errorf("is not JSON: %w", err)
@@ -194,9 +193,9 @@ func (v value) integer(missing int64) (int64, error) {
 	return n, nil
 }
 
-// index returns a position in a slice.
-func (v value) index(missing int) (int, error) {
-	n, err := v.integer(int64(missing))
+// index returns a position in a slice, which is 0 if it is left out.
+func (v value) index() (int, error) {
+	n, err := v.integer(0)
 	if err == nil && int64(int(n)) != n {
 		err = v.mismatch("a position")
 	}

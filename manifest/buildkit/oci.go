@@ -237,7 +237,7 @@ func withConfigExtra(envelope manifest.Fields, config descriptor) manifest.Field
 }
 
 // withField returns fields with one more, whose value is made of strings and
-// raw JSON, which can always be marshalled.
+// raw JSON, which can always be marshaled.
 func withField(fields manifest.Fields, name string, content any) manifest.Fields {
 	if fields == nil {
 		fields = make(manifest.Fields)

@@ -18,7 +18,7 @@ import (
 	"github.com/larder-build/larder/manifest/buildkit"
 )
 
-// sha returns a digest that is easy to recognise.
+// sha returns a digest that is easy to recognize.
 func sha(digit string) string { return "sha256:" + strings.Repeat(digit, 64) }
 
 // store holds documents by digest.
@@ -263,7 +263,8 @@ func digestOfConfig(t *testing.T, document string) blob.Digest {
 
 // forgetConfig removes what follows from the spelling of the config.
 func forgetConfig(document any) {
-	config := document.(map[string]any)["config"].(map[string]any)
+	object, _ := document.(map[string]any)
+	config, _ := object["config"].(map[string]any)
 	delete(config, "digest")
 	delete(config, "size")
 }
@@ -303,7 +304,7 @@ func TestDecodeObeys(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := buildkit.Decode(ctx, "", []byte(document), s.fetch, buildkit.DecodeOptions{}); !errors.Is(err, context.Canceled) {
-		t.Errorf("Decode(cancelled) = %v, want %v", err, context.Canceled)
+		t.Errorf("Decode(canceled) = %v, want %v", err, context.Canceled)
 	}
 	if _, err := buildkit.Decode(t.Context(), "", []byte(document), nil, buildkit.DecodeOptions{}); !errors.Is(err, blob.ErrInvalid) {
 		t.Errorf("Decode(no Fetch) = %v, want %v", err, blob.ErrInvalid)
