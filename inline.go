@@ -176,7 +176,7 @@ func (a *attaching) changeIndex(ctx context.Context, i *image) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if bytes.Equal(data, l.data) || replaced[l.Digest] != nil {
+		if bytes.Equal(data, l.data) {
 			continue
 		}
 		replaced[l.Digest] = data
@@ -211,9 +211,7 @@ func (a *attaching) changeImage(ctx context.Context, i *image) ([]byte, error) {
 	if data, newConfig, err = a.keep(ctx, i, config, added); err != nil {
 		return nil, fmt.Errorf("image %s: %w", i.Digest, err)
 	}
-	if !bytes.Equal(newConfig, config) {
-		a.changed = append(a.changed, stored{blob.Describe(i.config.MediaType, newConfig), newConfig})
-	}
+	a.changed = append(a.changed, stored{blob.Describe(i.config.MediaType, newConfig), newConfig})
 	return data, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/larder-build/larder"
@@ -50,6 +51,9 @@ func TestAttachInlineAsBuildKitDoes(t *testing.T) {
 		},
 		"copy": func(image larder.Target) (*larder.Report, error) {
 			return larder.Copy(t.Context(), source, inline(image), larder.CopyOptions{})
+		},
+		"copy of an image": func(image larder.Target) (*larder.Report, error) {
+			return larder.Copy(t.Context(), fixture(t, inlineImage, "1.0"), inline(image), larder.CopyOptions{})
 		},
 		"merge": func(image larder.Target) (*larder.Report, error) {
 			return larder.Merge(t.Context(), []larder.Target{source}, inline(image), larder.ExportOptions{})
@@ -195,22 +199,21 @@ func TestAttachInlineKeepsWhatIsThere(t *testing.T) {
 		want      []string
 	}{
 		{false, []string{"base", "deps", "again"}},
-		{true, []string{"again"}},
+		{true, []string{"base", "again"}},
 	} {
 		c := cacheOf(t, "base", "deps")
 		image := larder.Target{Backend: imageStore(), Ref: "image"}
 		point(t, image, putImage(t, image.Backend, c))
 		attach(t, c.Manifest, image, larder.ExportOptions{})
-		// Another step with the result of the first one; and, of a step that the
-		// image has, a newer result that it has not.
-		more := cacheOf(t, "again", "other")
-		more.Layers[0] = c.Layers[0]
-		more.Records[1].Digest, more.Records[1].Inputs = c.Records[1].Digest, c.Records[1].Inputs
+		// Of a step that the image has, a newer result that it has not; and
+		// another step with the result of the first one.
+		more := cacheOf(t, "base", "other")
+		more.Records[1].Digest = c.Records[1].Digest
 		more.Records[1].Results[0].CreatedAt = epoch.AddDate(1, 0, 0)
-		more.Records[1].Inputs = [][]manifest.Link{{{Record: 0}}}
+		more.Records = append(more.Records, manifest.Record{Digest: digest.FromString("again"), Results: more.Records[0].Results})
 		report := attach(t, more.Manifest, image, larder.ExportOptions{Overwrite: test.overwrite})
-		if report.Attached != 1 {
-			t.Errorf("overwrite %t: AttachInline() attached %d records, want 1", test.overwrite, report.Attached)
+		if report.Attached != 2 {
+			t.Errorf("overwrite %t: AttachInline() attached %d records, want 2", test.overwrite, report.Attached)
 		}
 		if got := steps(inspect(t, image).Manifest, "base", "deps", "again", "other"); !slices.Equal(got, test.want) {
 			t.Errorf("overwrite %t: the image has %v, want %v", test.overwrite, got, test.want)
@@ -351,6 +354,46 @@ func TestAttachInlineToWhatIsLeft(t *testing.T) {
 	}
 }
 
+// nested stores an index in an index, and so on.
+func nested(tb testing.TB, b backend.Backend, d blob.Descriptor, levels int) blob.Descriptor {
+	tb.Helper()
+	for range levels {
+		d = putJSON(tb, b, ocispec.MediaTypeImageIndex, ocispec.Index{Manifests: []blob.Descriptor{d}})
+	}
+	return d
+}
+
+func TestAttachInlineIsBounded(t *testing.T) {
+	b := imageStore()
+	c := cacheOf(t, "base")
+	single := putImage(t, b, c)
+	crowd := make([]blob.Descriptor, 2001)
+	for i := range crowd {
+		crowd[i] = single
+	}
+	for _, test := range []struct {
+		name  string
+		image blob.Descriptor
+		limit int64
+		want  error
+	}{
+		{"four levels", nested(t, b, single, 4), 0, nil},
+		{"five levels", nested(t, b, single, 5), 0, backend.ErrTooLarge},
+		{"crowd", putJSON(t, b, ocispec.MediaTypeImageIndex, ocispec.Index{Manifests: crowd}), 0, backend.ErrTooLarge},
+		{"more bytes than are to be read", nested(t, b, single, 1), single.Size - 1, backend.ErrTooLarge},
+		{"more bytes in the config", single, 1, backend.ErrTooLarge},
+	} {
+		image := point(t, larder.Target{Backend: b, Ref: "image"}, test.image)
+		_, err := larder.AttachInline(t.Context(), c.Manifest, []larder.Target{image}, larder.ExportOptions{ReadLimit: test.limit})
+		if !errors.Is(err, test.want) {
+			t.Errorf("%s: AttachInline() = %v, want %v", test.name, err, test.want)
+		}
+		if err == nil {
+			reachable(t, b, describe(t, image))
+		}
+	}
+}
+
 // TestExportRefusesAnImageUnlessAsked shows that an image is never replaced by a
 // cache.
 func TestExportRefusesAnImageUnlessAsked(t *testing.T) {
@@ -419,6 +462,17 @@ func TestCopyOfImages(t *testing.T) {
 				t.Errorf("the plain cache differs (-image +cache):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestCopyOfAnIndexReadsEachDocumentOnce counts requests.
+func TestCopyOfAnIndexReadsEachDocumentOnce(t *testing.T) {
+	from := fixture(t, inlineIndex, "1.0-multi")
+	layers := len(inspect(t, from).Manifest.Blobs())
+	b := faulty.New(from.Backend)
+	copyTo(t, larder.Target{Backend: b, Ref: from.Ref}, larder.CopyOptions{}, larder.Target{Backend: imageStore(), Ref: "copy"})
+	if got, want := b.Calls(faulty.Open), 4+layers; got != want {
+		t.Errorf("Copy() of 2 manifests, 2 configs and %d layers opened %d blobs, want %d", layers, got, want)
 	}
 }
 
