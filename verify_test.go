@@ -44,7 +44,7 @@ func TestVerifyOfAGoodCache(t *testing.T) {
 type damaged struct {
 	*cache
 	larder.Target
-	store *faulty.Backend
+	store                      *faulty.Backend
 	missing, flipped, misnamed blob.Digest
 }
 
