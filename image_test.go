@@ -21,12 +21,18 @@ import (
 // fixture returns a ref of a layout that BuildKit wrote.
 func fixture(tb testing.TB, name, ref string) larder.Target {
 	tb.Helper()
-	b, err := local.Open(filepath.Join(fixtures.Extract(tb, name), "layout"), local.Options{})
+	return larder.Target{Backend: directory(tb, filepath.Join(fixtures.Extract(tb, name), "layout")), Ref: ref}
+}
+
+// directory opens a layout, which is closed with the test.
+func directory(tb testing.TB, dir string) *local.Backend {
+	tb.Helper()
+	b, err := local.Open(dir, local.Options{NoSync: true})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = b.Close() })
-	return larder.Target{Backend: b, Ref: ref}
+	return b
 }
 
 // The images of one build that BuildKit wrote, and the plain cache of the same.
