@@ -11,6 +11,7 @@ import (
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/backend/local"
 	"github.com/larder-build/larder/backend/mem"
+	"github.com/larder-build/larder/backend/registry"
 	"github.com/larder-build/larder/backend/wrap"
 )
 
@@ -54,5 +55,6 @@ func Mux(opts Options) *backend.Mux {
 	}
 	m.Register(local.Driver())
 	m.Register(mem.Driver())
+	m.Register(registry.Driver())
 	return m
 }

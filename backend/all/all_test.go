@@ -18,12 +18,14 @@ import (
 	"github.com/larder-build/larder/backend/all"
 	"github.com/larder-build/larder/backend/mem"
 	"github.com/larder-build/larder/backend/wrap"
+	"github.com/larder-build/larder/internal/registrytest"
 )
 
 // TestMuxOpensEveryType stores a ref at a location of each type and reads it
 // back, through what the location names.
 func TestMuxOpensEveryType(t *testing.T) {
 	dir := filepath.ToSlash(t.TempDir())
+	server := registrytest.New(t, registrytest.Options{})
 	m := all.Mux(all.Options{})
 	opened := map[string]bool{}
 	for _, text := range []string{
@@ -31,6 +33,9 @@ func TestMuxOpensEveryType(t *testing.T) {
 		"local:///" + strings.TrimPrefix(dir, "/") + "/b?tag=main",
 		"type=mem,store=a,name=main",
 		"mem://b?name=main",
+		"type=registry,ref=" + server.Host + "/cache/a:main",
+		"registry://" + server.Host + "/cache/b:main",
+		server.Host + "/cache/c:main",
 	} {
 		l, err := m.Parse(text)
 		if err != nil {
@@ -108,9 +113,9 @@ func TestMuxWraps(t *testing.T) {
 // TestMuxKnowsTypes shows what is said of types that are not there.
 func TestMuxKnowsTypes(t *testing.T) {
 	m := all.Mux(all.Options{})
-	for _, text := range []string{"type=registry,ref=h.io/r", "ghcr.io/o/r:main", "type=gha", "s3://b", "azblob://a/c"} {
+	for _, text := range []string{"type=gha", "s3://b", "azblob://a/c"} {
 		_, err := m.Parse(text)
-		if !errors.Is(err, backend.ErrInvalid) || !strings.Contains(err.Error(), "is not available here (inline, local, mem") {
+		if !errors.Is(err, backend.ErrInvalid) || !strings.Contains(err.Error(), "is not available here (inline, local, mem, registry)") {
 			t.Errorf("Parse(%s) = %v, want that the type is not available", text, err)
 		}
 	}

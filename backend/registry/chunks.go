@@ -30,20 +30,18 @@ type chunked struct {
 // registry has after a broken connection.
 func (b *Backend) sendChunks(ctx context.Context, d blob.Descriptor, src blob.Source, session *url.URL) error {
 	c := &chunked{b: b, d: d, src: src, session: session}
-	for tries := 0; ; tries++ {
+	for resumes := 0; ; resumes++ {
 		before := c.sent
 		err := c.sendRest(ctx)
-		switch {
-		case !isBroken(err) || ctx.Err() != nil:
-			return err
-		case c.sent > before:
-			tries = 0
-		case tries == maxResumes:
+		if !isBroken(err) || ctx.Err() != nil || resumes == maxResumes {
 			return err
 		}
 		backend.TraceRetry(ctx, "upload", err, 0)
 		if err := c.ask(ctx); err != nil {
 			return err
+		}
+		if c.sent > before {
+			resumes = -1
 		}
 	}
 }

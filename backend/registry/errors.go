@@ -270,8 +270,13 @@ func (e *ResponseError) temporary() bool {
 
 // authError translates an error of a ping or of an exchange for a token.
 func (s *session) authError(err error, source string) error {
-	var refused *transport.Error
-	if !errors.As(err, &refused) {
+	// On this machine both protocols are tried: what is wrong with HTTPS says
+	// more than that the same port does not speak HTTP.
+	if certificate, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return networkError(certificate)
+	}
+	refused, ok := errors.AsType[*transport.Error](err)
+	if !ok {
 		return networkError(err)
 	}
 	e := &ResponseError{Host: s.repo.RegistryStr(), Status: refused.StatusCode, Credentials: source}

@@ -35,7 +35,8 @@ type session struct {
 
 	mu        sync.Mutex
 	challenge *transport.Challenge
-	login     *login
+	login     *login // nil if they are to be looked for (again)
+	found     string // where those found last have come from
 	grants    map[string]grant
 }
 
@@ -244,36 +245,44 @@ func (s *session) credentials(ctx context.Context) (*login, error) {
 	found = &login{auth: auth, source: sourceOf(auth, s.keychain)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.login = found
+	s.login, s.found = found, found.source
 	return found, nil
 }
 
-// expired reports whether a response says that a grant is no longer valid, so
-// that the request should be tried again with a new one, and forgets it then
-// with the credentials it came from. A registry says the same of rights that
-// are missing: a grant that has never been good for anything is replaced once.
+// expired reports whether a response says that a grant is not valid, or not any
+// more, so that the request should be tried again with a new one. It forgets
+// the grant then, and the credentials it came from. Many registries say the
+// same of rights that are missing: a grant that has never been good for
+// anything is replaced only once.
 func (s *session) expired(g grant, resp *http.Response, tries int) bool {
 	if resp.StatusCode != http.StatusUnauthorized {
 		g.worked.Store(true)
 		return false
 	}
+	challenge := parseChallenge(resp.Header)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.adopt(challenge) {
+		return true
+	}
+	// The word of RFC 6750, section 3.1, for missing rights.
+	if challenge != nil && challenge.Parameters["error"] == "insufficient_scope" {
+		return false
+	}
 	if s.grants[g.key] == g {
 		delete(s.grants, g.key)
 	}
 	if s.login == g.login {
 		s.login = nil
 	}
-	return g.header != "" && tries < maxGrants && (tries == 1 || g.worked.Load())
+	// Another request may have adopted a challenge meanwhile.
+	news := g.header == "" && s.challenge.Scheme != ""
+	return tries < maxGrants && (g.header != "" || news) && (tries == 1 || g.worked.Load())
 }
 
 // source says where the credentials come from, once they have been looked for.
 func (s *session) source() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.login == nil {
-		return ""
-	}
-	return s.login.source
+	return s.found
 }
