@@ -83,6 +83,58 @@ func TestEncodeEnvelopeRefuses(t *testing.T) {
 	}
 }
 
+// TestEncodeAsEncodingJSON compares the bytes with those of encoding/json for
+// BuildKit's types, on text that needs escapes.
+func TestEncodeAsEncodingJSON(t *testing.T) {
+	for _, text := range []string{"", "/a b", `"\/`, "<&>", "\x00\n\t\x7f", "é\u2028\u2029😀", "\ufffd"} {
+		m := small()
+		m.Records = append(m.Records, manifest.Record{Digest: "é<&>", Inputs: [][]manifest.Link{{{Selector: text}}}})
+		got := mustEncode(t, m, buildkit.Flat).Data
+		var c config
+		if err := json.Unmarshal(got, &c); err != nil {
+			t.Fatalf("%v in %s", err, got)
+		}
+		if c.Records[1].Inputs[0][0].Selector != text {
+			t.Errorf("selector = %q, want %q", c.Records[1].Inputs[0][0].Selector, text)
+		}
+		want, err := json.Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != string(want) {
+			t.Errorf("Encode() = %s, want %s", got, want)
+		}
+	}
+}
+
+// TestEncodeOrdersUnknownFields pins the bytes down: known fields first, then
+// the others by name.
+func TestEncodeOrdersUnknownFields(t *testing.T) {
+	m := &manifest.Manifest{
+		Layers:  small().Layers,
+		Records: []manifest.Record{{Digest: "s", Results: []manifest.Result{{Chain: []int{0, 0}}}, Extra: manifest.Fields{}}},
+	}
+	for _, name := range []string{"c", "a", "z", "b", "A"} {
+		m.Records[0].Extra[name] = json.RawMessage(" [ 1,2 ] ")
+	}
+	want := `"records":[{"chains":[{"layers":[0,0],"createdAt":"0001-01-01T00:00:00Z"}],"digest":"s",` +
+		`"A":[1,2],"a":[1,2],"b":[1,2],"c":[1,2],"z":[1,2]}]}`
+	if got := string(mustEncode(t, m, buildkit.OCIManifest).ConfigData); !strings.HasSuffix(got, want) {
+		t.Errorf("config = %s, want it to end in %s", got, want)
+	}
+}
+
+// TestEncodeLimitsConfig has a config beyond BuildKit's limit in a document
+// within it.
+func TestEncodeLimitsConfig(t *testing.T) {
+	m := small()
+	m.Records = append(m.Records, manifest.Record{Digest: "x", Inputs: [][]manifest.Link{{{Selector: strings.Repeat("x", buildkit.ImportLimit)}}}})
+	if _, err := buildkit.Encode(m, buildkit.OCIManifest, buildkit.EncodeOptions{}); !errors.Is(err, blob.ErrTooLarge) {
+		t.Errorf("Encode() = %v, want %v", err, blob.ErrTooLarge)
+	}
+	mustEncode(t, m, buildkit.Flat)
+}
+
 func TestEncodeMediaTypes(t *testing.T) {
 	const oci, docker = "application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs."
 	for _, tc := range []struct{ oci, docker string }{

@@ -13,7 +13,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/manifest"
 	"github.com/larder-build/larder/manifest/buildkit"
 )
 
@@ -41,6 +44,7 @@ func TestDecodeIndexOfImages(t *testing.T) {
 	s := store{}
 	amd64, arm64 := s.image("a", oneRecord, ""), s.image("b", oneRecord, "")
 	broken := s.image("c", `[{"digest":"step","layers":[{"layer":5}]}]`, "")
+	corrupt := s.image("9", oneRecord, "")
 	missing := regexp.MustCompile("sha256:[0-9a-f]+").ReplaceAllLiteralString(amd64, sha("d"))
 	cache := s.add(manifestType, s.ociCache(twoSteps), "")
 	for _, tc := range []struct {
@@ -58,13 +62,17 @@ func TestDecodeIndexOfImages(t *testing.T) {
 		{"index in an index", indexOf(s.add(indexType, indexOf(arm64), ""), amd64), "ab", ""},
 		{"cache in an index", indexOf(cache, arm64), "b", ""},
 		{"one gone", indexOf(missing, arm64), "b", "file does not exist"},
+		{"one corrupt", indexOf(corrupt, arm64), "b", "corrupt"},
 		{"one damaged", indexOf(broken, arm64), "b", "records[0].results[0].layer is 5"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			found, err := s.decode(t, "", tc.index)
-			if err != nil {
-				t.Fatalf("Decode() = %v, want no error", err)
+			fetch := func(ctx context.Context, d blob.Descriptor) ([]byte, error) {
+				if strings.Contains(corrupt, string(d.Digest)) {
+					return nil, fmt.Errorf("blob %s: %w", d.Digest, blob.ErrCorrupt)
+				}
+				return s.fetch(ctx, d)
 			}
+			found := mustDecode(t, document{data: []byte(tc.index), fetch: fetch})
 			var layers strings.Builder
 			for _, l := range found.Manifest.Layers {
 				layers.WriteByte(l.Digest[len(l.Digest)-1])
@@ -116,6 +124,23 @@ func TestDecodeIndexRefuses(t *testing.T) {
 				t.Errorf("Decode() = %v, want %v", err, tc.want)
 			}
 		})
+	}
+}
+
+// TestDecodeIndexSharesLimit checks that the documents of an index are limited
+// together: each of them could have the limit's size, and there may be many.
+func TestDecodeIndexSharesLimit(t *testing.T) {
+	s := store{}
+	index := indexOf(s.image("a", oneRecord, ""), s.image("b", oneRecord, ""))
+	total := int64(0)
+	for _, data := range s {
+		total += int64(len(data))
+	}
+	for limit, want := range map[int64]error{total: nil, total - 1: blob.ErrTooLarge} {
+		_, err := buildkit.Decode(t.Context(), "", []byte(index), s.fetch, buildkit.DecodeOptions{ReadLimit: limit})
+		if !errors.Is(err, want) {
+			t.Errorf("Decode(ReadLimit: %d of %d) = %v, want %v", limit, total, err, want)
+		}
 	}
 }
 
@@ -178,4 +203,23 @@ func TestDecodeIndexFetchesTogether(t *testing.T) {
 			t.Errorf("%d fetches at the same time, want 8", got)
 		}
 	})
+}
+
+// TestDecodeIndexShiftsPositions checks that what the second image says of its
+// own records and layers still holds in the whole.
+func TestDecodeIndexShiftsPositions(t *testing.T) {
+	const records = `[{"digest":"from"},{"digest":"step","layers":[{"layer":0}],"chains":[{"layers":[0]}],"inputs":[[{"link":0}]]}]`
+	s := store{}
+	found, err := s.decode(t, "", indexOf(s.image("a", records, ""), s.image("b", records, "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := manifest.Record{
+		Digest:  "step",
+		Inputs:  [][]manifest.Link{{{Record: 2}}},
+		Results: []manifest.Result{{Layer: 1}, {Chain: []int{1}}},
+	}
+	if diff := cmp.Diff(want, found.Manifest.Records[3]); diff != "" {
+		t.Errorf("last record (-want +got):\n%s", diff)
+	}
 }

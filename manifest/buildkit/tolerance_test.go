@@ -74,6 +74,15 @@ var twoSteps = fmt.Sprintf(`{"layers":[{"blob":%q,"parent":-1},{"blob":%q}],"rec
 	{"digest":"first","layers":[{"layer":0,"createdAt":"2024-02-03T04:05:06Z"}]},
 	{"digest":"second","layers":[{"layer":1}],"inputs":[[{"link":0}]]}]}`, sha("a"), sha("b"))
 
+// padded returns text with spaces before it, size bytes in all.
+func padded(text string, size int) string {
+	return strings.Repeat(" ", size-len(text)) + text
+}
+
+func configDigest(config string) string {
+	return string(blob.Describe("", []byte(config)).Digest)
+}
+
 // TestDecodePartly checks what is kept of a cache that is damaged in part.
 func TestDecodePartly(t *testing.T) {
 	good := []string{layerJSON("a", diffIDJSON("1")), layerJSON("b", diffIDJSON("2"))}
@@ -90,8 +99,13 @@ func TestDecodePartly(t *testing.T) {
 		{"layers repeated", twoSteps, append(slices.Clone(good), good...), 2, "", ""},
 		{"upper layer not listed", twoSteps, good[:1], 1, "layers[1] of the cache config is not listed", sha("b")},
 		{"lower layer not listed", twoSteps, good[1:], 0, "layers[0] of the cache config is not listed", sha("a")},
+		// BuildKit believes the last of several descriptors of a blob.
+		{"repeated, first without diffID", twoSteps, []string{layerJSON("a", ""), good[1], good[0]}, 2, "", ""},
+		{"repeated, last without diffID", twoSteps, []string{good[0], good[1], layerJSON("a", "")}, 2, "has no diffID", sha("a")},
 		{"no diffID", twoSteps, []string{good[0], layerJSON("b", "")}, 2, "has no diffID", sha("b")},
 		{"nonsense diffID", twoSteps, []string{good[0], layerJSON("b", `"containerd.io/uncompressed":"../x"`)}, 2, `diffID is "../x"`, sha("b")},
+		{"config as large as BuildKit reads", padded(twoSteps, buildkit.ImportLimit), good, 2, "", ""},
+		{"config larger than that", padded(twoSteps, buildkit.ImportLimit+1), good, 2, "the cache config has 1048577 bytes", configDigest(padded(twoSteps, buildkit.ImportLimit+1))},
 		{
 			"nonsense time of a layer", twoSteps,
 			[]string{good[0], layerJSON("b", diffIDJSON("2")+`,"buildkit/createdat":"yesterday"`)},
