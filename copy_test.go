@@ -90,6 +90,30 @@ func TestCopyReadsEachBlobOnce(t *testing.T) {
 	})
 }
 
+func TestCopyStoresBlobsOnceForSeveralRefsOfABackend(t *testing.T) {
+	from := larder.Target{Backend: mem.New(), Ref: "main"}
+	export(t, cacheOf(t, "base", "deps"), from)
+	b := faulty.New(mem.New())
+	report := copyTo(t, from, larder.CopyOptions{}, larder.Target{Backend: b, Ref: "a"}, larder.Target{Backend: b, Ref: "b"})
+	if got := b.Calls(faulty.Put); got != 2 {
+		t.Errorf("Copy() of 2 blobs to 2 refs put %d blobs, want 2", got)
+	}
+	if first, second := report.Targets[0], report.Targets[1]; first.Sent.Blobs != 2 || second.Sent.Blobs != 0 || second.Reused.Blobs != 2 {
+		t.Errorf("Copy() sent %d for the first ref, %d for the second and reused %d, want 2, 0, 2", first.Sent.Blobs, second.Sent.Blobs, second.Reused.Blobs)
+	}
+	for _, ref := range []string{"a", "b"} {
+		if v := verify(t, larder.Target{Backend: b, Ref: ref}, larder.VerifyOptions{}); !v.OK {
+			t.Errorf("Verify(%s) = %+v, want ok", ref, v)
+		}
+	}
+	b.Inject(faulty.Fault{Op: faulty.Put, Err: backend.ErrDenied, Times: -1})
+	export(t, cacheOf(t, "other"), from)
+	failed, err := larder.Copy(t.Context(), from, []larder.Target{{Backend: b, Ref: "a"}, {Backend: b, Ref: "b"}}, larder.CopyOptions{})
+	if !errors.Is(err, backend.ErrDenied) || failed.Targets[0].Outcome != larder.Failed || failed.Targets[1].Outcome != larder.Failed {
+		t.Errorf("Copy() to a store that refuses = %v, want both refs to fail with %v", err, backend.ErrDenied)
+	}
+}
+
 func TestCopyMerges(t *testing.T) {
 	from, to := larder.Target{Backend: mem.New(), Ref: "main"}, larder.Target{Backend: mem.New(), Ref: "main"}
 	export(t, cacheOf(t, "base", "deps"), from)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -57,7 +58,28 @@ func (d *destination) failed() error {
 // parcel is a blob on its way to the destinations that need it.
 type parcel struct {
 	blob.Descriptor
-	to []*destination
+	to []stop
+}
+
+// stop is a backend that needs a blob: the destinations that are refs on it. The
+// first of them receives the blob, and the others then have it too.
+type stop []*destination
+
+// at reports whether the stop is on the given backend.
+func (s stop) at(b backend.Backend) bool {
+	return reflect.TypeOf(b).Comparable() && s[0].Backend == b
+}
+
+// settle tells the other destinations at the stop how it went for the first.
+func (s stop) settle(t *transfer, b blob.Descriptor, stored bool) {
+	for _, d := range s[1:] {
+		switch err := s[0].failed(); {
+		case stored:
+			t.reuse(b, d)
+		case err != nil:
+			d.fail(err)
+		}
+	}
 }
 
 // transfer sends blobs to destinations.
@@ -79,8 +101,8 @@ func newTransfer(content Content, progress Progress) *transfer {
 func (t *transfer) send(ctx context.Context, parcels []parcel) error {
 	slices.SortStableFunc(parcels, func(a, b parcel) int { return cmp.Compare(b.Size, a.Size) })
 	for _, p := range parcels {
-		for _, d := range p.to {
-			t.progress.step(StepPlanned, d.index, p.Digest, p.Size)
+		for _, s := range p.to {
+			t.progress.step(StepPlanned, s[0].index, p.Digest, p.Size)
 		}
 	}
 	units := semaphore.NewWeighted(transferUnits)
@@ -102,8 +124,12 @@ func (t *transfer) send(ctx context.Context, parcels []parcel) error {
 
 // deliver stores one blob at its destinations, reading its source once.
 func (t *transfer) deliver(ctx context.Context, p parcel) {
-	to := slices.DeleteFunc(slices.Clone(p.to), func(d *destination) bool {
-		return d.failed() != nil || t.mount(ctx, p.Descriptor, d)
+	to := slices.DeleteFunc(slices.Clone(p.to), func(s stop) bool {
+		if s[0].failed() == nil && !t.mount(ctx, p.Descriptor, s[0]) {
+			return false
+		}
+		s.settle(t, p.Descriptor, s[0].failed() == nil)
+		return true
 	})
 	src := t.content.Source(p.Descriptor)
 	switch {
@@ -115,11 +141,11 @@ func (t *transfer) deliver(ctx context.Context, p parcel) {
 	default:
 		shared := newTee(ctx, src, len(to))
 		var running sync.WaitGroup
-		for _, d := range to {
+		for _, s := range to {
 			member, leave := shared.member()
 			running.Go(func() {
 				defer leave()
-				t.put(ctx, p.Descriptor, member, d)
+				t.put(ctx, p.Descriptor, member, s)
 			})
 		}
 		running.Wait()
@@ -127,8 +153,9 @@ func (t *transfer) deliver(ctx context.Context, p parcel) {
 	}
 }
 
-// put stores a blob at one destination and notes how that went.
-func (t *transfer) put(ctx context.Context, b blob.Descriptor, src blob.Source, to *destination) {
+// put stores a blob at one stop and notes how that went.
+func (t *transfer) put(ctx context.Context, b blob.Descriptor, src blob.Source, at stop) {
+	to := at[0]
 	source := &metered{
 		Source: src,
 		asFile: to.Backend.Info().VerifiesPut,
@@ -144,12 +171,12 @@ func (t *transfer) put(ctx context.Context, b blob.Descriptor, src blob.Source, 
 		to.report.count(&to.report.Sent, b.Size)
 		t.progress.step(StepSent, to.index, b.Digest, b.Size)
 	case err == nil:
-		to.report.count(&to.report.Reused, b.Size)
-		t.progress.step(StepReused, to.index, b.Digest, b.Size)
+		t.reuse(b, to)
 	default:
 		t.progress.step(StepFailed, to.index, b.Digest, b.Size)
 		t.blame(ctx, b, source, to, err)
 	}
+	at.settle(t, b, err == nil)
 }
 
 // blame finds out who is responsible for a failed put.
@@ -238,8 +265,18 @@ func parcels(wanted map[*destination][]blob.Descriptor, dests []*destination) []
 				at[b.Digest] = i
 				all = append(all, parcel{Descriptor: b})
 			}
-			all[i].to = append(all[i].to, dest)
+			all[i].add(dest)
 		}
 	}
 	return all
+}
+
+// add adds a destination to those of the parcel.
+func (p *parcel) add(d *destination) {
+	i := slices.IndexFunc(p.to, func(s stop) bool { return s.at(d.Backend) })
+	if i < 0 {
+		p.to = append(p.to, stop{d})
+		return
+	}
+	p.to[i] = append(p.to[i], d)
 }
