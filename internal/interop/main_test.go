@@ -1,0 +1,72 @@
+package interop
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// programs are what the tests build for themselves, once.
+type programs struct {
+	larder string // the command under test
+	mk     string // what runs inside the builds
+	err    error
+}
+
+var (
+	programDir string
+	buildOnce  sync.Once
+	builtOnce  programs
+)
+
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+
+func runTests(m *testing.M) int {
+	var err error
+	if programDir, err = os.MkdirTemp("", "larder-interop-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(programDir)
+	return m.Run()
+}
+
+// built returns the programs; only tests that are not skipped ask for them.
+func built(t *testing.T) programs {
+	t.Helper()
+	buildOnce.Do(func() {
+		builtOnce = programs{larder: filepath.Join(programDir, "larder"), mk: filepath.Join(programDir, "mk")}
+		builtOnce.err = goBuild(t.Context(), "../..", builtOnce.larder, "./examples/larder")
+		if builtOnce.err == nil {
+			builtOnce.err = goBuild(t.Context(), ".", builtOnce.mk, "./testdata/mk")
+		}
+	})
+	if builtOnce.err != nil {
+		t.Fatal(builtOnce.err)
+	}
+	return builtOnce
+}
+
+// goBuild builds a static program, which runs in an image that has no C library.
+func goBuild(ctx context.Context, dir, out, pkg string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", out, pkg)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %w\n%s", pkg, err, text)
+	}
+	return nil
+}
+
+// unavailable ends a test that lacks a program of the testbed.
+func unavailable(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("LARDER_TEST_REQUIRE") == "1" {
+		t.Fatalf("%s, although LARDER_TEST_REQUIRE=1 says that every server is there", what)
+	}
+	t.Skipf("NOT TESTED: %s; run: go run ./internal/testbed -- go test -C internal/interop ./...", what)
+}
