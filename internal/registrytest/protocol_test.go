@@ -1,6 +1,7 @@
 package registrytest_test
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"strings"
@@ -149,7 +150,11 @@ func TestManifests(t *testing.T) {
 	put("400 MANIFEST_INVALID", "v1", specs.MediaTypeImageIndex, m)
 	put("400 MANIFEST_INVALID", "v1", oci, []byte("{"))
 	put("400 MANIFEST_INVALID", "v1", oci, []byte(`{"schemaVersion":1}`))
-	put("400 MANIFEST_INVALID", "v1", oci, append(m, make([]byte, 4<<20)...))
+	put("400 MANIFEST_INVALID", "v1", oci, bytes.Replace(m, []byte(`"schemaVersion":2`), []byte(`"schemaVersion":1`), 1))
+	put("400 MANIFEST_INVALID", "v1", oci, append(bytes.Clone(m), bytes.Repeat([]byte(" "), 4<<20)...))
+	put("400 MANIFEST_INVALID", "v1", "application/vnd.docker.distribution.manifest.v2+json", m)
+	put("400 MANIFEST_INVALID", "v1", oci, bytes.Replace(m, []byte(`"layers"`), []byte(`"manifests"`), 1))
+	put("400 MANIFEST_INVALID", "v1", specs.MediaTypeImageIndex, bytes.Replace(m, []byte(oci), []byte(specs.MediaTypeImageIndex), 1))
 	put("400 TAG_INVALID", "-v1", oci, m)
 	put("400 DIGEST_INVALID", digest.FromString("x").String(), oci, m)
 	put("201", "v1", oci, m)
@@ -234,6 +239,8 @@ func TestLists(t *testing.T) {
 	c.want("404 NAME_UNKNOWN", "GET", "/v2/nobody/tags/list", nil)
 	c.want("400 PAGINATION_NUMBER_INVALID", "GET", "/v2/x/tags/list?n=many", nil)
 	c.want("400 NAME_INVALID", "GET", "/v2/Upper/tags/list", nil)
+	c.want("404 NAME_UNKNOWN", "GET", "/v2/"+strings.Repeat("x", 255)+"/tags/list", nil)
+	c.want("400 NAME_INVALID", "GET", "/v2/"+strings.Repeat("x", 256)+"/tags/list", nil)
 	c.want("404 UNSUPPORTED", "GET", "/v2/x/referrers/"+digest.FromString("x").String(), nil)
 	c.want("200", "GET", "/v2/", nil)
 }

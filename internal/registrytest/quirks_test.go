@@ -157,6 +157,13 @@ func TestUploadQuirks(t *testing.T) {
 		c.want("404 BLOB_UPLOAD_INVALID", "PATCH", first, []byte("01"), "Content-Range", "0-1")
 		c.want("404 BLOB_UPLOAD_INVALID", "PATCH", second, []byte("23"), "Content-Range", "2-3")
 		c.want("404 BLOB_UPLOAD_INVALID", "GET", second, nil)
+
+		cut := c.upload("a")
+		c.s.Inject(registrytest.Fault{Op: registrytest.OpUploadChunk, Kind: registrytest.Reset, After: 0})
+		if _, err := c.try("PATCH", cut, []byte("01"), "Content-Range", "0-1"); err == nil {
+			t.Fatal("PATCH succeeded under a fault")
+		}
+		c.want("404 BLOB_UPLOAD_INVALID", "PATCH", cut, []byte("01"), "Content-Range", "0-1")
 	})
 	t.Run("relative locations", func(t *testing.T) {
 		c := quirk(registrytest.Uploads{RelativeLocations: true})

@@ -177,10 +177,11 @@ func (s *Server) receive(r *http.Request, u *upload) *Failure {
 		u.spoilt = true
 		return f
 	}
+	u.spoilt = true // until the body is here; a fault in it panics
 	if _, err := io.Copy(u, r.Body); err != nil {
-		u.spoilt = true
 		return errUnknown(err.Error())
 	}
+	u.spoilt = false
 	return nil
 }
 
