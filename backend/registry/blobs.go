@@ -124,7 +124,7 @@ func (b *Backend) each(ctx context.Context, op string, digests []blob.Digest, do
 // head returns the size of what is at a path, or -1 if the registry does not
 // say, or an error matching ErrNotFound.
 func (b *Backend) head(ctx context.Context, path string) (size int64, err error) {
-	resp, err := b.ask(ctx, "head", http.MethodHead, path, b.session.pull(), nil, http.StatusOK, http.StatusNotFound)
+	resp, err := b.ask(ctx, "head", http.MethodHead, path, b.session.pull(), http.Header{"Accept": accepted}, http.StatusOK, http.StatusNotFound)
 	var refused *ResponseError
 	if errors.As(err, &refused) && !refused.temporary() {
 		return b.peek(ctx, path)
@@ -142,7 +142,7 @@ func (b *Backend) head(ctx context.Context, path string) (size int64, err error)
 // peek is head by means of GET: a refused HEAD has no body that would say why,
 // and stores of objects refuse one where the registry has signed a GET.
 func (b *Backend) peek(ctx context.Context, path string) (size int64, err error) {
-	header := http.Header{"Range": {"bytes=0-0"}}
+	header := http.Header{"Range": {"bytes=0-0"}, "Accept": accepted}
 	resp, err := b.ask(ctx, "peek", http.MethodGet, path, b.session.pull(), header,
 		http.StatusOK, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable)
 	if err != nil {
