@@ -107,7 +107,7 @@ func (s *Server) putManifest(w http.ResponseWriter, r *http.Request, at route) *
 	}
 	data, err := io.ReadAll(io.LimitReader(r.Body, maxManifest+1))
 	if err != nil {
-		return errManifestInvalid(err.Error())
+		gone()
 	}
 	if len(data) > maxManifest {
 		return errManifestInvalid("http: request body too large")

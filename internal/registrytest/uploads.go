@@ -179,7 +179,7 @@ func (s *Server) receive(r *http.Request, u *upload) *Failure {
 	}
 	u.spoilt = true // until the body is here; a fault in it panics
 	if _, err := io.Copy(u, r.Body); err != nil {
-		return errUnknown(err.Error())
+		gone()
 	}
 	u.spoilt = false
 	return nil
