@@ -51,14 +51,14 @@ func TestTour(t *testing.T) {
 	checkEmpty(t, dir)
 }
 
-func TestTourCancelled(t *testing.T) {
+func TestTourCanceled(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	t.Setenv("TMP", dir)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := run(ctx, &bytes.Buffer{}); !errors.Is(err, context.Canceled) {
-		t.Errorf("run(cancelled) = %v, want context.Canceled", err)
+		t.Errorf("run(canceled) = %v, want context.Canceled", err)
 	}
 	checkEmpty(t, dir)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/backend/all"
+	"github.com/larder-build/larder/backend/wrap"
 )
 
 // app is one run of the command.
@@ -40,8 +41,8 @@ func newApp(s Streams, stores func(all.Options) *backend.Mux) *app {
 	}
 	a := &app{Streams: s, stores: stores}
 	plain := s.Getenv("NO_COLOR") != "" || a.dumb()
-	a.out = style{colour: s.OutTerminal && !plain, now: s.Now()}
-	a.err = style{colour: s.ErrTerminal && !plain}
+	a.out = style{color: s.OutTerminal && !plain, now: s.Now()}
+	a.err = style{color: s.ErrTerminal && !plain}
 	return a
 }
 
@@ -57,36 +58,31 @@ func (a *app) command(use, short, long string, args cobra.PositionalArgs, do fun
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.running = true
-			return do(a.traced(cmd.Context()), args)
+			return do(cmd.Context(), args)
 		},
 	}
 }
 
-// logger returns the logger of --verbose.
-func (a *app) logger() *slog.Logger {
-	if !a.verbose {
-		return slog.New(slog.DiscardHandler)
-	}
-	return slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
-
-// traced returns a context that logs requests and retries, for --verbose.
-func (a *app) traced(ctx context.Context) context.Context {
-	if !a.verbose {
-		return ctx
-	}
-	log := a.logger()
-	return backend.WithTrace(ctx, &backend.Trace{
-		Request: func(op string) { log.DebugContext(ctx, "request", "op", op) },
-		Retry: func(op string, err error, wait time.Duration) {
-			log.InfoContext(ctx, "retry", "op", op, "after", wait, "error", oneLine(err))
-		},
-	})
-}
-
-// mux returns what parses and opens locations.
+// mux returns what parses and opens locations. What happens in the stores goes
+// to the log of --verbose.
 func (a *app) mux() *backend.Mux {
-	return a.stores(all.Options{Getenv: a.Getenv, Logger: a.logger(), Now: a.Now})
+	opts := all.Options{Getenv: a.Getenv, Now: a.Now}
+	if a.verbose {
+		opts.Logger = slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		observer := wrap.LogTo(opts.Logger)
+		opts.Wrap.Observer = &observer
+	}
+	return a.stores(opts)
+}
+
+// locations returns a check that a command has n arguments.
+func locations(n int) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != n {
+			return fmt.Errorf("want %s, got %s", count(n, "location"), count(len(args), "argument"))
+		}
+		return nil
+	}
 }
 
 // answer prints the result of a command: v as JSON, or what text writes for

@@ -5,7 +5,7 @@
 // # Output
 //
 // Results go to standard output; progress, warnings and errors to standard
-// error. For people there are tables, with colours if standard output is a
+// error. For people there are tables, with colors if standard output is a
 // terminal and NO_COLOR is not set. With --json there are JSON documents, whose
 // fields "larder help json" lists: one for each ref that inspect and verify
 // look at, otherwise exactly one, even if the command fails. Then it has the
@@ -55,7 +55,7 @@ func Run(ctx context.Context, args []string, s Streams) int {
 // run is Run with other stores.
 func run(ctx context.Context, args []string, s Streams, stores func(all.Options) *backend.Mux) int {
 	a := newApp(s, stores)
-	root := a.root()
+	root := a.root()                          //nolint:contextcheck // Commands get ctx from cobra, below.
 	root.SetArgs(append([]string{}, args...)) // Nil would mean those of the process.
 	cmd, err := root.ExecuteContextC(ctx)
 	a.json = a.json || wantsJSON(args)
@@ -91,6 +91,8 @@ func (a *app) root() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceUsage:  true,
 		SilenceErrors: true,
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetIn(a.In)
 	root.SetOut(a.Out)
@@ -98,7 +100,7 @@ func (a *app) root() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.BoolVar(&a.json, "json", false, "print JSON, see \"larder help json\"")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print no progress and no summary")
-	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log requests and retries to standard error")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log what is asked of the stores to standard error")
 	root.AddCommand(
 		a.copyCommand(), a.mergeCommand(), a.lsCommand(), a.inspectCommand(),
 		a.verifyCommand(), a.diffCommand(), a.rmCommand(), a.versionCommand(),

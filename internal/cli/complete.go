@@ -30,7 +30,7 @@ func (a *app) completeLocation(_ *cobra.Command, _ []string, word string) ([]cob
 	switch key, _, typed := strings.Cut(last, "="); {
 	case head == "" && typed && key == "type":
 		return matching(last, types(drivers)), cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
-	case head == "" && word != "" && strings.HasPrefix("type=", word):
+	case head == "" && word != "" && word == "type="[:min(len(word), len("type="))]:
 		return types(drivers), cobra.ShellCompDirectiveNoSpace
 	case head == "" || typed:
 		return nil, cobra.ShellCompDirectiveDefault

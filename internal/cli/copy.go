@@ -12,6 +12,7 @@ import (
 
 	"github.com/larder-build/larder"
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/manifest/buildkit"
 )
 
@@ -20,7 +21,11 @@ const copyHelp = `Make the refs at the destinations point to the cache that the 
 The copy is a mirror: its manifest has the same bytes, unless the destination
 keeps caches in another form, and replaces what the ref had. Layers are not
 changed. Each is read once, however many destinations there are, and checked on
-the way. With --merge the cache is added to what the destinations have.`
+the way. With --merge the cache is added to what the destinations have.
+
+A destination of type=inline is an image that is there: it keeps its layers and
+gets those records of the cache whose results they are, in place of what cache
+it had or, with --merge, beside it. Its digest changes.`
 
 // copyCommand returns "larder copy".
 func (a *app) copyCommand() *cobra.Command {
@@ -64,7 +69,7 @@ func parseEncoding(text string) (buildkit.Encoding, error) {
 			return buildkit.Encoding(e), nil
 		}
 	}
-	return "", usagef("--encoding: unknown form %q, want one of %s", text, strings.Join(encodings, ", "))
+	return "", usagef("--encoding: unknown form %s, want one of %s", blob.Quote(text), strings.Join(encodings, ", "))
 }
 
 func (a *app) copy(ctx context.Context, from string, to []string, opts larder.CopyOptions) error {
@@ -84,6 +89,7 @@ func (a *app) copy(ctx context.Context, from string, to []string, opts larder.Co
 	report, err := larder.Copy(ctx, source, targets(dests), opts)
 	stop()
 	if err = explain(ctx, err, source); brokenSource(err, report) {
+		report.Degradations = nil // The error says it.
 		err = &hinted{error: err, hint: fmt.Sprintf("--skip-broken copies the rest, and larder verify --repair %s drops what is broken", shellWord(sources[0].loc.String()))}
 	}
 	return a.report(report, a.Now().Sub(start), err)
@@ -151,7 +157,12 @@ func (a *app) summary(w io.Writer, t *larder.TargetReport, took time.Duration) {
 		_, _ = fmt.Fprintf(w, "%s: %s\n", name, a.out.yellow("nothing to publish"))
 		return
 	}
-	_, _ = fmt.Fprintf(w, "%s: %s %s, sent %s, reused %s", name, a.out.green(string(t.Outcome)), a.out.digest(t.Digest), blobs(t.Sent), blobs(t.Reused))
+	_, _ = fmt.Fprintf(w, "%s: %s %s", name, a.out.green(string(t.Outcome)), a.out.digest(t.Digest))
+	if t.Attached > 0 {
+		_, _ = fmt.Fprintf(w, ", attached %s", count(t.Attached, "record"))
+	} else {
+		_, _ = fmt.Fprintf(w, ", sent %s, reused %s", blobs(t.Sent), blobs(t.Reused))
+	}
 	if t.Mounted.Blobs > 0 {
 		_, _ = fmt.Fprintf(w, ", mounted %s", blobs(t.Mounted))
 	}

@@ -19,7 +19,7 @@ the caches hold the same and 1 if they differ, as that of diff(1).`
 
 // diffCommand returns "larder diff".
 func (a *app) diffCommand() *cobra.Command {
-	cmd := a.command("diff LOCATION LOCATION [flags]", "Compare two caches", diffHelp, cobra.ExactArgs(2),
+	cmd := a.command("diff LOCATION LOCATION [flags]", "Compare two caches", diffHelp, locations(2),
 		func(ctx context.Context, args []string) error { return a.diff(ctx, args) })
 	a.addNoTrunc(cmd)
 	return cmd

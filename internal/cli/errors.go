@@ -11,6 +11,7 @@ import (
 
 	"github.com/larder-build/larder"
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/manifest/buildkit"
 )
 
@@ -104,7 +105,7 @@ func hint(err error) string {
 	case errors.Is(err, backend.ErrDenied):
 		return "check the permissions, or the credentials"
 	case errors.Is(err, backend.ErrUnavailable):
-		return "-v shows the requests and what was tried again"
+		return "--verbose shows what was asked and tried again"
 	}
 	return ""
 }
@@ -177,13 +178,16 @@ func status(err error) int {
 	}
 }
 
+// longestCommand bounds the words that commands are compared with, in bytes.
+const longestCommand = 20
+
 // unknownCommand refuses what is no command, with the nearest that are.
 func (a *app) unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("unknown command %q", args[0])
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+	text := "unknown command " + blob.Quote(args[0])
+	if near := cmd.SuggestionsFor(args[0][:min(len(args[0]), longestCommand)]); len(near) > 0 {
 		text += ", did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return errors.New(text)

@@ -69,7 +69,9 @@ copy, merge
   schema, nanoseconds
   targets[]  {target, ref, outcome (published, unchanged, skipped, removed,
              failed), error, digest, sent, reused, mounted {blobs, bytes},
-             requests, retries, waitedNanoseconds, degradations[]}
+             requests, retries, waitedNanoseconds, degradations[]}; of an
+             image of type=inline also the records attached, and replaced,
+             the digest that it had before
   sources[]  (merge) {source, ref, digest, records, layers, lost, error}
   degradations[]  {kind, target, blob, detail}
 

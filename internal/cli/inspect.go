@@ -20,7 +20,7 @@ Of a location with several refs each is shown.`
 
 // inspectCommand returns "larder inspect".
 func (a *app) inspectCommand() *cobra.Command {
-	cmd := a.command("inspect LOCATION [flags]", "Show the layers and records of a cache", inspectHelp, cobra.ExactArgs(1),
+	cmd := a.command("inspect LOCATION [flags]", "Show the layers and records of a cache", inspectHelp, locations(1),
 		func(ctx context.Context, args []string) error {
 			return a.eachRef(ctx, args[0], use{}, a.inspect)
 		})

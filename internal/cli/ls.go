@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/larder-build/larder"
+	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/manifest/buildkit"
 )
@@ -21,7 +22,7 @@ Refs that the location names play no part: all are listed.`
 
 // lsCommand returns "larder ls".
 func (a *app) lsCommand() *cobra.Command {
-	cmd := a.command("ls LOCATION [flags]", "List the caches at a location", lsHelp, cobra.ExactArgs(1),
+	cmd := a.command("ls LOCATION [flags]", "List the caches at a location", lsHelp, locations(1),
 		func(ctx context.Context, args []string) error { return a.ls(ctx, args[0]) })
 	cmd.Aliases = []string{"list"}
 	a.addNoTrunc(cmd)
@@ -103,6 +104,8 @@ func (a *app) listingRow(f larder.Listed) []string {
 		}
 	case errors.Is(f.Err, buildkit.ErrNotCache):
 		return []string{ref, "-", "-", "-", "-", "       -", "not a build cache"}
+	case errors.Is(f.Err, backend.ErrNotFound):
+		return []string{ref, "-", "-", "-", "-", "       -", a.out.red("a part of its manifest is gone")}
 	default:
 		return []string{ref, "-", "-", "-", "-", "       -", a.out.red(fmt.Sprintf("unreadable: %s", oneLine(f.Err)))}
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -77,7 +78,7 @@ func (a *app) open(ctx context.Context, u use, texts ...string) ([]*place, error
 
 // openError tells a location that is wrong from a store that does not answer.
 func openError(err error) error {
-	if backend.Kind(err) == backend.ErrInvalid {
+	if errors.Is(err, backend.ErrInvalid) {
 		return &usageError{err: err}
 	}
 	return err

@@ -111,11 +111,13 @@ func (s state) String() string {
 	return text
 }
 
-// speed measures a rate as an average that forgets what was long ago.
+// speed measures a rate as an average in which what was long ago counts little.
 type speed struct {
 	at    time.Time
 	bytes int64
-	rate  float64
+	// sum is the weighted sum of the rates seen, and weight that of the weights,
+	// which comes close to 1 with time.
+	sum, weight float64
 }
 
 // memory is how long it takes until a change of the rate shows by two thirds.
@@ -125,15 +127,15 @@ const memory = 5 * time.Second
 // rate in bytes per second.
 func (s *speed) update(now time.Time, bytes int64) float64 {
 	passed := now.Sub(s.at)
-	if passed <= 0 {
-		return s.rate
+	if passed > 0 {
+		current := max(float64(bytes-s.bytes), 0) / passed.Seconds()
+		weight := 1 - math.Exp(-passed.Seconds()/memory.Seconds())
+		s.sum += (current - s.sum) * weight
+		s.weight += (1 - s.weight) * weight
+		s.at, s.bytes = now, bytes
 	}
-	current := max(float64(bytes-s.bytes), 0) / passed.Seconds()
-	weight := 1 - math.Exp(-passed.Seconds()/memory.Seconds())
-	if s.rate == 0 {
-		weight = 1
+	if s.weight == 0 {
+		return 0
 	}
-	s.rate += (current - s.rate) * weight
-	s.at, s.bytes = now, bytes
-	return s.rate
+	return s.sum / s.weight
 }

@@ -23,7 +23,7 @@ only with --force.`
 // rmCommand returns "larder rm".
 func (a *app) rmCommand() *cobra.Command {
 	var force bool
-	cmd := a.command("rm LOCATION [flags]", "Remove refs", rmHelp, cobra.ExactArgs(1),
+	cmd := a.command("rm LOCATION [flags]", "Remove refs", rmHelp, locations(1),
 		func(ctx context.Context, args []string) error { return a.rm(ctx, args[0], force) })
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "remove what is no plain cache, too")
 	return cmd
@@ -98,9 +98,7 @@ func checkCache(ctx context.Context, t larder.Target) error {
 // isDamage reports whether err says that a ref is a cache that nobody can read.
 // To remove it is often the reason for removing.
 func isDamage(err error) bool {
-	switch backend.Kind(err) {
-	case backend.ErrNotFound, backend.ErrCorrupt, backend.ErrInvalid, backend.ErrTooLarge:
-		return !errors.Is(err, buildkit.ErrNotCache)
-	}
-	return false
+	damage := []error{backend.ErrNotFound, backend.ErrCorrupt, backend.ErrInvalid, backend.ErrTooLarge}
+	is := func(kind error) bool { return errors.Is(err, kind) }
+	return slices.ContainsFunc(damage, is) && !is(buildkit.ErrNotCache)
 }

@@ -16,14 +16,14 @@ import (
 
 // style is how text for people looks.
 type style struct {
-	colour  bool
+	color   bool
 	noTrunc bool
 	now     time.Time
 }
 
 // paint wraps text in a control sequence of ECMA-48, "select graphic rendition".
 func (s style) paint(code int, text string) string {
-	if !s.colour || text == "" {
+	if !s.color || text == "" {
 		return text
 	}
 	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", code, text)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +23,7 @@ the repair has succeeded. Of a location with several refs each is checked.`
 // verifyCommand returns "larder verify".
 func (a *app) verifyCommand() *cobra.Command {
 	var opts larder.VerifyOptions
-	cmd := a.command("verify LOCATION [--quick] [--repair] [flags]", "Check a cache, and repair it", verifyHelp, cobra.ExactArgs(1),
+	cmd := a.command("verify LOCATION [--quick] [--repair] [flags]", "Check a cache, and repair it", verifyHelp, locations(1),
 		func(ctx context.Context, args []string) error {
 			return a.eachRef(ctx, args[0], use{write: opts.Repair}, func(ctx context.Context, t larder.Target) error {
 				return a.verify(ctx, t, opts)
@@ -76,19 +77,16 @@ func (a *app) printVerification(w io.Writer, t larder.Target, v *larder.Verifica
 	}
 	_, _ = fmt.Fprintf(w, "%s: %s: %s lost; %s are good\n", name, a.out.red("broken"), count(v.RecordsLost, "record"), checked)
 	for _, d := range v.Missing {
-		a.printDefect(w, "missing", d)
+		_, _ = fmt.Fprintf(w, "  %s  %s\n", a.out.red("missing"), a.out.digest(d.Digest))
 	}
 	for _, d := range v.Corrupt {
-		a.printDefect(w, "corrupt", d)
+		reason := strings.TrimPrefix(d.Reason, "blob "+d.Digest.String()+": corrupt: ")
+		_, _ = fmt.Fprintf(w, "  %s  %s  %s\n", a.out.red("corrupt"), a.out.digest(d.Digest), printable(reason))
 	}
 	for _, p := range v.Problems {
 		_, _ = fmt.Fprintf(w, "  %s  %s\n", a.out.red("damaged"), printable(p))
 	}
 	a.printRepair(w, v.Repaired)
-}
-
-func (a *app) printDefect(w io.Writer, what string, d larder.Defect) {
-	_, _ = fmt.Fprintf(w, "  %s  %s  %s\n", a.out.red(what), a.out.digest(d.Digest), printable(d.Reason))
 }
 
 func (a *app) printRepair(w io.Writer, r *larder.TargetReport) {

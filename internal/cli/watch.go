@@ -146,7 +146,7 @@ func (b *bars) start(n int) {
 		text := func(decor.Statistics) string { return " " + b.states[i].Load().String() }
 		b.all = append(b.all, b.container.New(0, mpb.BarStyle(),
 			mpb.PrependDecorators(decor.Name(tail(b.names[i], longestName)+" ", decor.WCSyncSpaceR)),
-			mpb.AppendDecorators(decor.Any(text)),
+			mpb.AppendDecorators(decor.Any(text, decor.WCSyncSpaceR)),
 		))
 	}
 }
