@@ -26,7 +26,11 @@ const driverName = "registry"
 // Beside BuildKit's attributes there are ca, a file of certificates in PEM that
 // may certify the registry, chunk-size, see [Options.ChunkSize], and
 // delete=false, see [Options.NoDelete].
-func Driver() backend.Driver {
+func Driver() backend.Driver { return DriverWith(Options{}) }
+
+// DriverWith returns the driver with options that a location cannot spell, such
+// as a keychain. What a location or the Mux says comes before them.
+func DriverWith(defaults Options) backend.Driver {
 	return backend.Driver{
 		Type: driverName,
 		Attrs: append([]backend.Attr{
@@ -42,20 +46,27 @@ func Driver() backend.Driver {
 		},
 		URL:  backend.URLSyntax{Parse: parseURL, Format: formatURL},
 		Bare: bare,
-		Open: open,
+		Open: func(ctx context.Context, l backend.Location, o backend.OpenOptions) (backend.Backend, error) {
+			return open(ctx, l, o, defaults)
+		},
 
 		Images: true,
 	}
 }
 
-func open(ctx context.Context, l backend.Location, o backend.OpenOptions) (backend.Backend, error) {
-	opts := Options{
-		Insecure:  isTrue(l.Value("registry.insecure")),
-		NoDelete:  l.Value("delete") != "" && !isTrue(l.Value("delete")),
-		Getenv:    o.Getenv,
-		Transport: o.Transport,
-		Now:       o.Now,
-		Location:  l.WithRef().String(),
+func open(ctx context.Context, l backend.Location, o backend.OpenOptions, opts Options) (backend.Backend, error) {
+	opts.Location, opts.Now = l.WithRef().String(), o.Now
+	if o.Getenv != nil {
+		opts.Getenv = o.Getenv
+	}
+	if o.Transport != nil {
+		opts.Transport = o.Transport
+	}
+	if insecure := l.Value("registry.insecure"); insecure != "" {
+		opts.Insecure = isTrue(insecure)
+	}
+	if deletes := l.Value("delete"); deletes != "" {
+		opts.NoDelete = !isTrue(deletes)
 	}
 	if size := l.Value("chunk-size"); size != "" {
 		opts.ChunkSize, _ = strconv.ParseInt(size, 10, 64) // checked with the location

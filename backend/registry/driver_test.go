@@ -3,6 +3,7 @@ package registry_test
 import (
 	"encoding/pem"
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -173,6 +174,65 @@ func TestCertificates(t *testing.T) {
 		}
 		if _, err := mux().Open(t.Context(), l); err == nil || !strings.Contains(err.Error(), file) {
 			t.Errorf("Open(ca=%s) = %v, want an error that names it", file, err)
+		}
+	}
+}
+
+// plain is a network in which every host speaks plain HTTP.
+type plain struct{ addr string }
+
+func (p plain) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Scheme == "https" {
+		return nil, errors.New("no TLS here")
+	}
+	req = req.Clone(req.Context())
+	req.Host, req.URL.Host = req.URL.Host, p.addr
+	return http.DefaultTransport.RoundTrip(req)
+}
+
+// TestPlainHTTP shows for which hosts it is used without being asked for.
+func TestPlainHTTP(t *testing.T) {
+	s := registrytest.New(t, registrytest.Options{})
+	for _, test := range []struct {
+		host     string
+		insecure bool
+		want     error // of GetRef
+	}{
+		{"127.0.0.1:5000", false, backend.ErrNotFound},
+		{"localhost:5000", false, backend.ErrNotFound},
+		{"[::1]:5000", false, backend.ErrNotFound},
+		{"registry.localhost:5000", false, backend.ErrNotFound},
+		{"192.168.0.1:5000", false, backend.ErrUnavailable},
+		{"10.0.0.1", false, backend.ErrUnavailable},
+		{"h.io", false, backend.ErrUnavailable},
+		{"192.168.0.1:5000", true, backend.ErrNotFound},
+		{"h.io", true, backend.ErrNotFound},
+	} {
+		b := open(t, test.host+"/a/b", registry.Options{Insecure: test.insecure, Transport: plain{s.Host}})
+		if _, err := b.GetRef(t.Context(), "main"); !errors.Is(err, test.want) {
+			t.Errorf("GetRef() at %s, insecure %t = %v, want %v", test.host, test.insecure, err, test.want)
+		}
+	}
+}
+
+// TestDriverWith shows that a location comes before what the application says.
+func TestDriverWith(t *testing.T) {
+	s := registrytest.New(t, registrytest.Options{Auth: &registrytest.Auth{Users: accounts}})
+	m := &backend.Mux{}
+	m.Register(registry.DriverWith(registry.Options{Keychain: login("writer", "s3cret-of-writer"), NoDelete: true}))
+	for attrs, deletes := range map[string]bool{"": false, ",delete=true": true} {
+		l, err := m.Parse("type=registry,ref=" + s.Host + "/a/b:main" + attrs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := m.Open(t.Context(), l)
+		if err != nil {
+			t.Fatalf("Open(%s) = %v, want a backend", l, err)
+		}
+		t.Cleanup(func() { _ = b.Close() })
+		put(t, b, content(1, 10))
+		if got := b.Info().Capabilities.DeleteRef; got != deletes {
+			t.Errorf("Open(%s).Info() = deletes %t, want %t", l, got, deletes)
 		}
 	}
 }

@@ -3,7 +3,10 @@ package registry
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +33,7 @@ type session struct {
 	keychain  authn.Keychain
 	transport http.RoundTripper
 	now       func() time.Time
+	insecure  bool
 
 	turn chan struct{} // held while somebody asks the registry or a keychain
 
@@ -61,7 +65,7 @@ func newSession(repo name.Repository, opts Options, t http.RoundTripper) *sessio
 		keychain = DockerKeychain(opts.Getenv)
 	}
 	return &session{
-		repo: repo, keychain: keychain, transport: authTransport{t}, now: opts.Now,
+		repo: repo, keychain: keychain, transport: authTransport{t}, now: opts.Now, insecure: opts.Insecure,
 		turn:   make(chan struct{}, 1),
 		grants: make(map[string]grant),
 	}
@@ -126,10 +130,22 @@ func (s *session) ping(ctx context.Context) (*transport.Challenge, error) {
 	if err != nil {
 		return nil, s.authError(err, "")
 	}
+	if challenge.Insecure && !s.insecure && !isLocal(s.repo.RegistryStr()) {
+		return nil, fmt.Errorf("%w: %s does not speak HTTPS; plain HTTP has to be allowed, by registry.insecure=true", backend.ErrUnavailable, s.repo.RegistryStr())
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.challenge = challenge
 	return challenge, nil
+}
+
+// isLocal reports whether a host is this machine. The library that asks for the
+// challenge takes all private addresses for as safe.
+func isLocal(host string) bool {
+	u := url.URL{Host: host}
+	name := u.Hostname()
+	ip := net.ParseIP(name)
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
 // The scopes of requests, from the least to the most.
