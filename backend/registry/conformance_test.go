@@ -92,6 +92,14 @@ func repositoryOf(tb testing.TB, b backend.Backend) string {
 	return r.Repository()
 }
 
+// TestConformanceWithoutDeletion runs it over a registry that deletes nothing,
+// declared as such.
+func TestConformanceWithoutDeletion(t *testing.T) {
+	options := registrytest.Options{Manifests: registrytest.Manifests{NoDelete: true}}
+	s := registrytest.New(t, options)
+	conform(t, s.Host, optionsFor(s, options), nil)
+}
+
 // TestConformanceOfQuirks runs the suite over every kind of registry, whole and
 // with uploads in chunks.
 func TestConformanceOfQuirks(t *testing.T) {

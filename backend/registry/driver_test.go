@@ -69,6 +69,31 @@ func TestLocations(t *testing.T) {
 	}
 }
 
+func TestLocationsWithOtherRefs(t *testing.T) {
+	for _, text := range []string{"localhost:5000/a/b:old", "localhost:5000/a/b", "localhost:5000/a/b@" + someDigest} {
+		l, err := mux().Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, refs := range [][]string{{"main"}, {"main", "v1"}, {someDigest}} {
+			separator := ":"
+			if refs[0] == someDigest {
+				separator = "@"
+			}
+			got := l.WithRef(refs...)
+			if want := "type=registry,ref=localhost:5000/a/b" + separator + strings.Join(refs, ";"); got.String() != want || !slices.Equal(got.Refs(), refs) {
+				t.Errorf("Parse(%s).WithRef(%q) = %s, want %s", text, refs, got, want)
+			}
+			if err := got.Check(); err != nil {
+				t.Errorf("Parse(%s).WithRef(%q).Check() = %v, want nil", text, refs, err)
+			}
+		}
+		if err := l.WithRef("no/tag").Check(); !errors.Is(err, backend.ErrInvalid) {
+			t.Errorf("Parse(%s).WithRef(no/tag).Check() = %v, want %v", text, err, backend.ErrInvalid)
+		}
+	}
+}
+
 func TestMalformedLocations(t *testing.T) {
 	for _, text := range []string{
 		"type=registry", "type=registry,ref=", "type=registry,ref=ghcr.io/", "type=registry,ref=ghcr.io/Org/App",
@@ -103,8 +128,10 @@ func TestOpenMalformed(t *testing.T) {
 			t.Errorf("Open(%q) = %v, want %v", repository, err, backend.ErrInvalid)
 		}
 	}
-	if _, err := registry.Open(t.Context(), "h.io/a", registry.Options{ChunkSize: -1}); !errors.Is(err, backend.ErrInvalid) {
-		t.Errorf("Open(chunk size -1) = %v, want %v", err, backend.ErrInvalid)
+	for _, size := range []int64{-1, 1} {
+		if _, err := registry.Open(t.Context(), "h.io/a", registry.Options{ChunkSize: size}); !errors.Is(err, backend.ErrInvalid) {
+			t.Errorf("Open(chunk size %d) = %v, want %v", size, err, backend.ErrInvalid)
+		}
 	}
 }
 

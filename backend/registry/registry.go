@@ -106,8 +106,8 @@ func Open(ctx context.Context, repository string, opts Options) (*Backend, error
 	if err != nil {
 		return nil, &backend.Error{Op: "open", Backend: driverName, Kind: backend.ErrInvalid, Err: err}
 	}
-	if opts.ChunkSize < 0 {
-		err := fmt.Errorf("%w: chunk size %d is negative", backend.ErrInvalid, opts.ChunkSize)
+	if opts.ChunkSize < 0 || opts.ChunkSize == 1 { // a single byte looks like none, see received
+		err := fmt.Errorf("%w: chunk size %d, want 0 or at least 2", backend.ErrInvalid, opts.ChunkSize)
 		return nil, &backend.Error{Op: "open", Backend: driverName, Kind: backend.ErrInvalid, Err: err}
 	}
 	if opts.Now == nil {
