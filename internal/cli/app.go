@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,6 +27,10 @@ type app struct {
 
 	// out and err are the looks of what goes to the two streams.
 	out, err style
+	// lines takes whole lines for Err, from several goroutines.
+	lines io.Writer
+	// muxed is what mux has made.
+	muxed *backend.Mux
 	// running says that the command line was understood.
 	running bool
 	// answered says that the JSON document was printed.
@@ -39,7 +44,7 @@ func newApp(s Streams, stores func(all.Options) *backend.Mux) *app {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
-	a := &app{Streams: s, stores: stores}
+	a := &app{Streams: s, stores: stores, lines: &lockedWriter{to: s.Err}}
 	plain := s.Getenv("NO_COLOR") != "" || a.dumb()
 	a.out = style{color: s.OutTerminal && !plain, now: s.Now()}
 	a.err = style{color: s.ErrTerminal && !plain}
@@ -63,16 +68,20 @@ func (a *app) command(use, short, long string, args cobra.PositionalArgs, do fun
 	}
 }
 
-// mux returns what parses and opens locations. What happens in the stores goes
-// to the log of --verbose.
+// mux returns what parses and opens locations, always the same. What happens in
+// the stores goes to the log of --verbose.
 func (a *app) mux() *backend.Mux {
+	if a.muxed != nil {
+		return a.muxed
+	}
 	opts := all.Options{Getenv: a.Getenv, Now: a.Now}
 	if a.verbose {
-		opts.Logger = slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		opts.Logger = slog.New(slog.NewTextHandler(a.lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		observer := wrap.LogTo(opts.Logger)
 		opts.Wrap.Observer = &observer
 	}
-	return a.stores(opts)
+	a.muxed = a.stores(opts)
+	return a.muxed
 }
 
 // locations returns a check that a command has n arguments.
@@ -114,5 +123,17 @@ func (a *app) warn(text string) {
 
 // note prints a line to standard error. A failure to do so has nowhere to go.
 func (a *app) note(line string) {
-	_, _ = io.WriteString(a.Err, "larder: "+strings.TrimRight(line, "\n")+"\n")
+	_, _ = io.WriteString(a.lines, "larder: "+strings.TrimRight(line, "\n")+"\n")
+}
+
+// lockedWriter makes one write of many at a time.
+type lockedWriter struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (w *lockedWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.to.Write(p)
 }

@@ -160,7 +160,7 @@ func (a *app) complain(cmd *cobra.Command, err error) {
 	}
 	a.note(name + a.err.red(oneLine(err)))
 	if h := hint(err); h != "" {
-		_, _ = io.WriteString(a.Err, "  hint: "+printable(h)+"\n")
+		_, _ = io.WriteString(a.lines, "  hint: "+printable(h)+"\n")
 	}
 }
 
