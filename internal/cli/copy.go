@@ -89,7 +89,6 @@ func (a *app) copy(ctx context.Context, from string, to []string, opts larder.Co
 	report, err := larder.Copy(ctx, source, targets(dests), opts)
 	stop()
 	if err = explain(ctx, err, source); brokenSource(err, report) {
-		report.Degradations = nil // The error says it.
 		err = &hinted{error: err, hint: fmt.Sprintf("--skip-broken copies the rest, and larder verify --repair %s drops what is broken", shellWord(sources[0].loc.String()))}
 	}
 	return a.report(report, a.Now().Sub(start), err)
@@ -118,7 +117,11 @@ type transferred struct {
 
 // report says what a transfer did, and returns err.
 func (a *app) report(r *larder.Report, took time.Duration, err error) error {
-	a.warnAll(r.Degradations)
+	for _, d := range r.Degradations {
+		if err == nil || !isCause(d.Kind) {
+			a.warnOf(d)
+		}
+	}
 	for _, t := range r.Targets {
 		a.warnAll(t.Degradations)
 	}
@@ -135,15 +138,25 @@ func (a *app) report(r *larder.Report, took time.Duration, err error) error {
 	}))
 }
 
+// isCause reports whether a degradation is what a transfer fails of, if it does:
+// the error says the same then.
+func isCause(kind larder.DegradationKind) bool {
+	return kind == larder.BlobLost || kind == larder.SourceMissing || kind == larder.SourceFailed
+}
+
 // warnAll prints degradations, one line each.
 func (a *app) warnAll(all []larder.Degradation) {
 	for _, d := range all {
-		text := string(d.Kind) + ": "
-		if d.Target != "" {
-			text += d.Target + ": "
-		}
-		a.warn(text + strings.ReplaceAll(d.Detail, "\n", "; "))
+		a.warnOf(d)
 	}
+}
+
+func (a *app) warnOf(d larder.Degradation) {
+	text := string(d.Kind) + ": "
+	if d.Target != "" {
+		text += d.Target + ": "
+	}
+	a.warn(text + strings.ReplaceAll(d.Detail, "\n", "; "))
 }
 
 // summary prints what was done to one target. Failures are left to the error, as

@@ -69,6 +69,9 @@ func TestBadInput(t *testing.T) {
 			if got.status != test.status || got.out != "" {
 				t.Errorf("larder %q: status %d, want %d; output %q, want none", test.args, got.status, test.status, got.out)
 			}
+			if strings.Contains(got.err, "warning: ") {
+				t.Errorf("larder %q: %s\nwant no warning beside the error", test.args, got.err)
+			}
 			for _, part := range append(test.want, "larder: ") {
 				if !strings.Contains(got.err, part) {
 					t.Errorf("larder %q: %s\nwant %q in it", test.args, got.err, part)
