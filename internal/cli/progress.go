@@ -100,13 +100,17 @@ func (s state) remaining() (time.Duration, bool) {
 
 // String says everything about the state in a line.
 func (s state) String() string {
-	text := fmt.Sprintf("%d of %s, %s of %s, %s/s", s.done.Blobs, count(s.planned.Blobs, "blob"),
-		bytesText(s.done.Bytes), bytesText(s.planned.Bytes), bytesText(int64(s.rate)))
+	return fmt.Sprintf("%d of %s, %s", s.done.Blobs, count(s.planned.Blobs, "blob"), s.brief())
+}
+
+// brief says what fits beside a bar on a terminal of 80 columns.
+func (s state) brief() string {
+	text := fmt.Sprintf("%s of %s, %s/s", bytesText(s.done.Bytes), bytesText(s.planned.Bytes), bytesText(int64(s.rate)))
 	if left, ok := s.remaining(); ok {
 		text += ", " + left.String() + " left"
 	}
-	if s.reused.Blobs > 0 {
-		text += ", reused " + blobs(s.reused)
+	if s.reused.Bytes > 0 {
+		text += ", reused " + bytesText(s.reused.Bytes)
 	}
 	return text
 }

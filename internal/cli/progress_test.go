@@ -74,7 +74,7 @@ func TestState(t *testing.T) {
 		{
 			"middle",
 			state{planned: larder.Count{Blobs: 1200, Bytes: 3 << 30}, done: larder.Count{Blobs: 7, Bytes: 1 << 30}, rate: 10 << 20, reused: larder.Count{Blobs: 2, Bytes: 2048}},
-			"7 of 1,200 blobs, 1.0 GiB of 3.0 GiB, 10 MiB/s, 3m25s left, reused 2 blobs (2.0 KiB)",
+			"7 of 1,200 blobs, 1.0 GiB of 3.0 GiB, 10 MiB/s, 3m25s left, reused 2.0 KiB",
 		},
 		{"endless", state{planned: larder.Count{Blobs: 1, Bytes: 1 << 60}, rate: 2}, "0 of 1 blob, 0 B of 1.0 EiB, 2 B/s"},
 	} {

@@ -136,14 +136,14 @@ func busy(all []state) bool {
 }
 
 // longestName is how much of a name stands before its bar, in characters.
-const longestName = 30
+const longestName = 20
 
 func (b *bars) start(n int) {
 	b.container = mpb.New(mpb.WithOutput(b.app.Err), mpb.WithAutoRefresh(), mpb.WithRefreshRate(barInterval))
 	b.states = make([]atomic.Pointer[state], n)
 	for i := range n {
 		b.states[i].Store(&state{})
-		text := func(decor.Statistics) string { return " " + b.states[i].Load().String() }
+		text := func(decor.Statistics) string { return " " + b.states[i].Load().brief() }
 		b.all = append(b.all, b.container.New(0, mpb.BarStyle(),
 			mpb.PrependDecorators(decor.Name(tail(b.names[i], longestName)+" ", decor.WCSyncSpaceR)),
 			mpb.AppendDecorators(decor.Any(text, decor.WCSyncSpaceR)),
