@@ -59,11 +59,13 @@ func Copy(ctx context.Context, from Target, to []Target, opts CopyOptions) (*Rep
 	}
 	report := newReport(to...)
 	found, err := load(ctx, from, opts.ReadLimit)
-	if err != nil {
-		return report, fmt.Errorf("source: %w", err)
+	if err == nil {
+		err = found.complete(ctx, from, opts.ReadLimit)
 	}
-	if err := found.complete(ctx, from, opts.ReadLimit); err != nil {
-		return report, fmt.Errorf("source: %w", err)
+	if err != nil {
+		err = fmt.Errorf("source: %w", err)
+		report.fail(err)
+		return report, err
 	}
 	for _, p := range found.Problems {
 		report.Degradations = append(report.Degradations, Degradation{Kind: DocumentDamaged, Target: from.String(), Blob: p.Blob, Detail: p.Detail})

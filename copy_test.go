@@ -3,6 +3,7 @@ package larder_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 	"github.com/larder-build/larder"
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/backend/mem"
+	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/internal/faulty"
 	"github.com/larder-build/larder/manifest"
 	"github.com/larder-build/larder/manifest/buildkit"
@@ -147,8 +149,12 @@ func TestCopyOfABrokenCache(t *testing.T) {
 
 func TestCopyOfWhatIsNotThere(t *testing.T) {
 	to := []larder.Target{{Backend: mem.New(), Ref: "main"}}
-	if _, err := larder.Copy(t.Context(), larder.Target{Backend: mem.New(), Ref: "main"}, to, larder.CopyOptions{}); !errors.Is(err, backend.ErrNotFound) {
+	report, err := larder.Copy(t.Context(), larder.Target{Backend: mem.New(), Ref: "main"}, to, larder.CopyOptions{})
+	if !errors.Is(err, backend.ErrNotFound) {
 		t.Errorf("Copy() = %v, want %v", err, backend.ErrNotFound)
+	}
+	if got := report.Targets[0]; got.Outcome != larder.Failed || !errors.Is(got.Err, backend.ErrNotFound) {
+		t.Errorf("Copy() reports %q, %v, want failed, %v", got.Outcome, got.Err, backend.ErrNotFound)
 	}
 }
 
@@ -201,6 +207,33 @@ func TestMergeFailsIfASourceCannotBeRead(t *testing.T) {
 	}
 	if _, err := to.Backend.GetRef(t.Context(), "all"); !errors.Is(err, backend.ErrNotFound) {
 		t.Errorf("after a failed merge GetRef() = %v, want %v", err, backend.ErrNotFound)
+	}
+}
+
+// A document of a megabyte can have each of thousands of records on top of
+// thousands of layers.
+func TestInspectRefusesToListHostileStacks(t *testing.T) {
+	const n = 4000
+	m := &manifest.Manifest{}
+	layer := cacheOf(t, "base").Layers[0]
+	for i := range n {
+		layer.Parent = i - 1
+		m.Layers = append(m.Layers, layer)
+		m.Records = append(m.Records, manifest.Record{
+			Digest:  blob.Describe("", fmt.Appendf(nil, "record %d", i)).Digest,
+			Results: []manifest.Result{{Layer: n - 1, CreatedAt: epoch}, {Layer: i, CreatedAt: epoch}},
+		})
+	}
+	doc, err := buildkit.Encode(m, buildkit.Flat, buildkit.EncodeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := larder.Target{Backend: mem.New(), Ref: "main"}
+	if _, err := to.Backend.PutRef(t.Context(), to.Ref, backend.Document{Data: doc.Data}, backend.Always); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := larder.Inspect(t.Context(), to, larder.InspectOptions{}); !errors.Is(err, backend.ErrTooLarge) {
+		t.Errorf("Inspect() = %v, want %v", err, backend.ErrTooLarge)
 	}
 }
 

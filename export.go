@@ -70,7 +70,9 @@ func Export(ctx context.Context, m *manifest.Manifest, content Content, to []Tar
 		return &Report{Schema: Schema}, err
 	}
 	if err := m.Check(); err != nil {
-		return newReport(to...), err
+		report := newReport(to...)
+		report.fail(err)
+		return report, err
 	}
 	opts = opts.withDefaults()
 	e := &export{opts: opts, report: newReport(to...), manifest: m}

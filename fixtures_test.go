@@ -77,7 +77,7 @@ var verdicts = map[string]verdict{
 	// The ways to the document.
 	"index-json-torn":       {err: backend.ErrCorrupt, says: "index.json"},
 	"manifest-digest-wrong": {err: backend.ErrCorrupt, says: "content has digest"},
-	"config-missing":        {err: backend.ErrNotFound, says: "sha256:a26262d8ba71"},
+	"config-missing":        {err: backend.ErrCorrupt, says: "sha256:a26262d8ba71"},
 }
 
 func TestVerdictsOnBrokenCaches(t *testing.T) {

@@ -3,6 +3,7 @@ package larder
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -97,7 +98,30 @@ func Inspect(ctx context.Context, t Target, opts InspectOptions) (*Inspection, e
 	if err != nil {
 		return nil, err
 	}
+	if err := checkStacks(found.Manifest); err != nil {
+		return nil, fmt.Errorf("%s: %w", t, err)
+	}
 	return inspection(found), nil
+}
+
+// maxStacked bounds the layers of all results together that an inspection
+// lists. Large caches have some hundred thousand; a document of a megabyte can
+// be made to have tens of millions.
+const maxStacked = 4 << 20
+
+// checkStacks returns an error matching ErrTooLarge if the results' stacks are
+// too much to be listed.
+func checkStacks(m *manifest.Manifest) error {
+	stacked := 0
+	for _, r := range m.Records {
+		if len(r.Results) == 0 {
+			continue
+		}
+		if stacked += len(m.Stack(r.Results[0])); stacked > maxStacked {
+			return fmt.Errorf("%w: the results have more than %d layers in all", backend.ErrTooLarge, maxStacked)
+		}
+	}
+	return nil
 }
 
 func inspection(found *loaded) *Inspection {

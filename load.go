@@ -3,6 +3,7 @@ package larder
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -52,7 +53,8 @@ func manifestRank(mediaType string) int {
 }
 
 // load reads and decodes the cache of a target. The ref is returned along with
-// an error of the decoding, so that the caller can replace it.
+// an error of the decoding, so that the caller can replace it. ErrNotFound means
+// that there is no such ref; a ref whose documents are incomplete is ErrCorrupt.
 func load(ctx context.Context, t Target, limit int64) (*loaded, error) {
 	if err := t.check(); err != nil {
 		return nil, err
@@ -71,7 +73,11 @@ func load(ctx context.Context, t Target, limit int64) (*loaded, error) {
 		return data, err
 	}
 	found.Decoded, err = buildkit.Decode(ctx, ref.MediaType, ref.Data, fetch, buildkit.DecodeOptions{ReadLimit: limit})
-	if err != nil {
+	switch {
+	case errors.Is(err, backend.ErrNotFound):
+		// Only the text goes on: it is not the cache that is not there.
+		return found, fmt.Errorf("%s: %w: a document of the cache is missing: %s", t, backend.ErrCorrupt, err.Error())
+	case err != nil:
 		return found, fmt.Errorf("%s: %w", t, err)
 	}
 	return found, nil

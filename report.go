@@ -149,6 +149,13 @@ func (t *TargetReport) count(c *Count, size int64) {
 	c.add(size)
 }
 
+// fail records err as the reason why no target was written.
+func (r *Report) fail(err error) {
+	for _, t := range r.Targets {
+		t.Outcome, t.Err = Failed, err
+	}
+}
+
 // fail records err as the reason why the target was not written.
 func (t *TargetReport) fail(err error) error {
 	t.Outcome, t.Err = Failed, err

@@ -114,14 +114,24 @@ func (v *verifying) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	units := semaphore.NewWeighted(transferUnits)
-	var running sync.WaitGroup
-	defer running.Wait()
+	var unread []blob.Descriptor
 	for _, b := range blobs {
 		if v.opts.Quick && !gone[b.Digest] {
 			v.pass(b)
 			continue
 		}
+		v.opts.Progress.step(StepPlanned, 0, b.Digest, b.Size)
+		unread = append(unread, b)
+	}
+	return v.readAll(ctx, unread)
+}
+
+// readAll reads blobs, as many at a time as a transfer would.
+func (v *verifying) readAll(ctx context.Context, blobs []blob.Descriptor) error {
+	units := semaphore.NewWeighted(transferUnits)
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, b := range blobs {
 		w := weight(b.Size)
 		if err := units.Acquire(ctx, w); err != nil {
 			return err
@@ -167,7 +177,6 @@ func (v *verifying) note(d blob.Digest, err error) {
 
 // read reads one blob and notes what is wrong with it.
 func (v *verifying) read(ctx context.Context, b blob.Descriptor) {
-	v.opts.Progress.step(StepPlanned, 0, b.Digest, b.Size)
 	diffID, err := v.hash(ctx, b)
 	if err == nil {
 		err = v.compare(b.Digest, diffID)
