@@ -56,6 +56,7 @@ type metered struct {
 	asFile bool
 
 	opened atomic.Bool
+	passed atomic.Bool // a file, unmetered
 	mu     sync.Mutex
 	err    error
 }
@@ -67,10 +68,22 @@ func (m *metered) Open(ctx context.Context) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, m.note(ctx, err)
 	}
-	if file, ok := r.(*os.File); ok && m.asFile {
-		return file, nil
+	if m.asFile && isFile(r) {
+		m.passed.Store(true)
+		return r, nil
 	}
 	return &meteredReader{ReadCloser: r, ctx: ctx, of: m}, nil
+}
+
+// isFile reports whether a reader is a file, or a part of one as those of the
+// local backend are.
+func isFile(r io.Reader) bool {
+	switch r.(type) {
+	case *os.File, interface{ File() (*os.File, int64) }:
+		return true
+	default:
+		return false
+	}
 }
 
 // note remembers err as the source's fault, unless the reading was canceled by

@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -359,6 +362,55 @@ func manyRecords(tb testing.TB, n int) *cache {
 		})
 	}
 	return c
+}
+
+// farEnd is a store that checks what arrives, and is fastest with files.
+type farEnd struct {
+	backend.Backend
+	files *int
+}
+
+func (f farEnd) Info() backend.Info {
+	info := f.Backend.Info()
+	info.VerifiesPut = true
+	return info
+}
+
+func (f farEnd) Put(ctx context.Context, d blob.Descriptor, src blob.Source) error {
+	return f.Backend.Put(ctx, d, blob.SourceFunc(func(ctx context.Context) (io.ReadCloser, error) {
+		r, err := src.Open(ctx)
+		if _, ok := r.(*os.File); ok {
+			*f.files++
+		}
+		return r, err
+	}))
+}
+
+func TestExportHandsFilesToStoresThatCheckThem(t *testing.T) {
+	c := cacheOf(t, "base")
+	path := filepath.Join(t.TempDir(), "layer")
+	if err := os.WriteFile(path, c.blobs[c.layer(0)], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	content := larder.ContentFunc(func(blob.Descriptor) blob.Source { return blob.File(path) })
+	for _, verifies := range []bool{false, true} {
+		files, moved := 0, int64(0)
+		to := larder.Target{Backend: mem.New(), Ref: "main"}
+		if verifies {
+			to.Backend = farEnd{to.Backend, &files}
+		}
+		watch := func(s larder.Step) {
+			if s.Kind == larder.StepMoved {
+				moved += s.Bytes
+			}
+		}
+		if _, err := larder.Export(t.Context(), c.Manifest, content, []larder.Target{to}, larder.ExportOptions{Progress: watch}); err != nil {
+			t.Fatalf("Export() = %v", err)
+		}
+		if (files == 1) != verifies || moved != c.Layers[0].Size {
+			t.Errorf("verifies %t: Export() handed over %d files and reported %d bytes, want %d bytes", verifies, files, moved, c.Layers[0].Size)
+		}
+	}
 }
 
 func TestExportEndsWithItsContext(t *testing.T) {

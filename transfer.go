@@ -169,6 +169,9 @@ func (t *transfer) put(ctx context.Context, b blob.Descriptor, src blob.Source, 
 	switch {
 	case err == nil && source.opened.Load():
 		to.report.count(&to.report.Sent, b.Size)
+		if source.passed.Load() {
+			source.moved(b.Size)
+		}
 		t.progress.step(StepSent, to.index, b.Digest, b.Size)
 	case err == nil:
 		t.reuse(b, to)

@@ -119,9 +119,8 @@ func (b *Backend) Info() backend.Info {
 			DeleteRef: true, ConditionalDeleteRef: true, ListRefs: true,
 			DeleteBlobs: true, ListBlobs: true, BlobAges: true,
 		},
-		Encoding:    "oci-manifest",
-		VerifiesPut: true,
-		CheapStat:   true,
+		Encoding:  "oci-manifest",
+		CheapStat: true,
 	}
 }
 

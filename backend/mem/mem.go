@@ -94,7 +94,6 @@ func NewWith(o Options) *Backend {
 			Location:        "type=mem",
 			Capabilities:    allBut(o.Without),
 			Encoding:        o.Encoding,
-			VerifiesPut:     true,
 			CheapStat:       true,
 			MaxDocumentSize: o.MaxDocumentSize,
 		},
