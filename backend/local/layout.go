@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -44,6 +45,14 @@ var parts = map[string]bool{
 	ocispec.ImageLayoutFile: true, ocispec.ImageIndexFile: true, ocispec.ImageBlobsDir: true,
 	buildkitLock: true, privateDir: true, "ingest": true, "lost+found": true,
 }
+
+// probePrefix begins the name of a directory that BuildKit's client has in the
+// directory for a moment when it opens it, perhaps while it is still empty: a
+// probe for fs-verity. Source: containerd/containerd, package internal/fsverity.
+const probePrefix = ".fsverity-check-"
+
+// isPart reports whether a name does not speak against a layout.
+func isPart(name string) bool { return parts[name] || strings.HasPrefix(name, probePrefix) }
 
 func (b *Backend) path(name ...string) string {
 	return filepath.Join(append([]string{b.dir}, name...)...)
@@ -114,7 +123,7 @@ func (b *Backend) checkParts() error {
 	for {
 		names, err := f.Readdirnames(len(parts) + 1)
 		for _, name := range names {
-			if !parts[name] {
+			if !isPart(name) {
 				return fmt.Errorf("%w: %s is not an OCI image layout: it has no file oci-layout, but holds %s",
 					backend.ErrInvalid, b.dir, blob.Quote(name))
 			}

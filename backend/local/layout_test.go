@@ -131,6 +131,7 @@ func TestDirectoriesOfOthers(t *testing.T) {
 		{"somebody's with an index.json", map[string]string{"notes.txt": "x", "index.json": index}, backend.ErrInvalid},
 		{"later layout", map[string]string{"oci-layout": `{"imageLayoutVersion":"2.0.0"}`}, backend.ErrInvalid},
 		{"empty volume", map[string]string{"lost+found/x": ""}, nil},
+		{"BuildKit opening it", map[string]string{".fsverity-check-123/integrity": ""}, nil},
 		{"interrupted first export", map[string]string{"blobs/sha256/x": "", "ingest/x/data": ""}, nil},
 		{"without oci-layout", map[string]string{"index.json": index}, nil},
 		{"oci-layout being written", map[string]string{"oci-layout": ""}, nil},
