@@ -149,18 +149,14 @@ func overlay(from []Target, found []*source) *Imported {
 // The caller closes it; ctx governs it until then. A blob that no source has is
 // an error matching ErrNotFound, so that an engine can treat it as a miss.
 func (c *Imported) Open(ctx context.Context, d blob.Descriptor) (io.ReadCloser, error) {
-	var failures []error
-	for _, b := range c.holders[d.Digest] {
-		r, err := b.Open(ctx, d, 0, -1)
-		if err == nil {
-			return blob.NewReader(r, d), nil
-		}
-		failures = append(failures, err)
-	}
-	if len(failures) == 0 {
+	if len(c.holders[d.Digest]) == 0 {
 		return nil, fmt.Errorf("%w: blob %s is in none of the imported caches", backend.ErrNotFound, d.Digest)
 	}
-	return nil, errors.Join(failures...)
+	r, err := c.openRaw(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return blob.NewReader(r, d), nil
 }
 
 // Source implements [Content], so that what was imported can be exported.

@@ -249,8 +249,11 @@ func (p *publisher) resend(ctx context.Context, m *manifest.Manifest, t *transfe
 	return nil
 }
 
-// absent returns which of the blobs a backend does not have at their size.
-func absent(ctx context.Context, b backend.Blobs, blobs []blob.Descriptor) (map[blob.Digest]bool, error) {
+// present asks which of the blobs a backend has at their size.
+func present(ctx context.Context, b backend.Blobs, blobs []blob.Descriptor) (map[blob.Digest]backend.BlobInfo, error) {
+	if len(blobs) == 0 {
+		return nil, nil
+	}
 	digests := make([]blob.Digest, len(blobs))
 	for i, d := range blobs {
 		digests[i] = d.Digest
@@ -259,9 +262,23 @@ func absent(ctx context.Context, b backend.Blobs, blobs []blob.Descriptor) (map[
 	if err != nil {
 		return nil, err
 	}
+	for _, d := range blobs {
+		if info, ok := found[d.Digest]; ok && info.Size >= 0 && info.Size != d.Size {
+			delete(found, d.Digest)
+		}
+	}
+	return found, nil
+}
+
+// absent returns which of the blobs a backend does not have at their size.
+func absent(ctx context.Context, b backend.Blobs, blobs []blob.Descriptor) (map[blob.Digest]bool, error) {
+	found, err := present(ctx, b, blobs)
+	if err != nil {
+		return nil, err
+	}
 	gone := make(map[blob.Digest]bool)
 	for _, d := range blobs {
-		if info, ok := found[d.Digest]; !ok || info.Size >= 0 && info.Size != d.Size {
+		if _, ok := found[d.Digest]; !ok {
 			gone[d.Digest] = true
 		}
 	}

@@ -227,21 +227,13 @@ func (t *transfer) mount(ctx context.Context, b blob.Descriptor, to *destination
 // want returns those of the blobs that a destination does not have, or whose
 // age should be renewed; the others are counted as reused.
 func (t *transfer) want(ctx context.Context, blobs []blob.Descriptor, to *destination, stale func(backend.BlobInfo) bool) ([]blob.Descriptor, error) {
-	if len(blobs) == 0 {
-		return nil, nil
-	}
-	digests := make([]blob.Digest, len(blobs))
-	for i, b := range blobs {
-		digests[i] = b.Digest
-	}
-	found, err := to.Backend.Stat(backend.WithTrace(ctx, to.report.trace()), digests...)
+	found, err := present(backend.WithTrace(ctx, to.report.trace()), to.Backend, blobs)
 	if err != nil {
 		return nil, err
 	}
 	var wanted []blob.Descriptor
 	for _, b := range blobs {
-		info, ok := found[b.Digest]
-		if ok && (info.Size == b.Size || info.Size < 0) && !stale(info) {
+		if info, ok := found[b.Digest]; ok && !stale(info) {
 			t.reuse(b, to)
 			continue
 		}

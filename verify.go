@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
@@ -286,7 +285,7 @@ func (p *publisher) replace(ctx context.Context, m *manifest.Manifest) error {
 // removeCorrupt deletes corrupt blobs. A blob of the right size would otherwise
 // be taken for present by the next export.
 func (v *verifying) removeCorrupt(ctx context.Context, found *Verification, report *TargetReport) {
-	for d := range slices.Values(found.Corrupt) {
+	for _, d := range found.Corrupt {
 		if err := v.target.Backend.Delete(ctx, d.Digest); err != nil {
 			report.degrade(NotRemoved, d.Digest, err.Error())
 		}
