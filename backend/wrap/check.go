@@ -32,6 +32,7 @@ var (
 	_ backend.Backend   = (*check)(nil)
 	_ backend.RawOpener = (*check)(nil)
 	_ backend.Copier    = (*check)(nil)
+	_ backend.Diagnoser = (*check)(nil)
 	_ readable          = (*check)(nil)
 )
 
@@ -166,6 +167,11 @@ func checkedList[T any](
 		}
 		list(ctx)(yield)
 	}
+}
+
+// Diagnose passes on what the store finds about itself.
+func (c *check) Diagnose(ctx context.Context, o backend.DiagnoseOptions) iter.Seq[backend.Finding] {
+	return diagnose(ctx, c.next, o)
 }
 
 func (c *check) Info() backend.Info { return c.info }

@@ -3,6 +3,7 @@ package wrap
 import (
 	"context"
 	"io"
+	"iter"
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
@@ -41,6 +42,14 @@ func copyFrom(ctx context.Context, b, src backend.Backend, d blob.Descriptor) er
 		return copier.CopyFrom(ctx, bare(src), d)
 	}
 	return fail(b, opCopy, string(d.Digest), backend.ErrUnsupported, nil)
+}
+
+// diagnose is the Diagnose of b, or nothing if it has none.
+func diagnose(ctx context.Context, b backend.Backend, o backend.DiagnoseOptions) iter.Seq[backend.Finding] {
+	if d, ok := backend.As[backend.Diagnoser](b); ok {
+		return d.Diagnose(ctx, o)
+	}
+	return func(func(backend.Finding) bool) {}
 }
 
 // readable is a wrapper that is opaque to [backend.As], but that a copier may

@@ -32,6 +32,7 @@ var (
 	_ backend.Backend   = (*readOnly)(nil)
 	_ backend.RawOpener = (*readOnly)(nil)
 	_ backend.Copier    = (*readOnly)(nil)
+	_ backend.Diagnoser = (*readOnly)(nil)
 	_ readable          = (*readOnly)(nil)
 )
 
@@ -83,6 +84,12 @@ func (r *readOnly) GetRef(ctx context.Context, name string) (backend.Ref, error)
 
 func (r *readOnly) ListRefs(ctx context.Context) iter.Seq2[backend.RefInfo, error] {
 	return r.next.ListRefs(ctx)
+}
+
+// Diagnose has the store look into itself without writing.
+func (r *readOnly) Diagnose(ctx context.Context, o backend.DiagnoseOptions) iter.Seq[backend.Finding] {
+	o.ReadOnly = true
+	return diagnose(ctx, r.next, o)
 }
 
 func (r *readOnly) Info() backend.Info        { return r.info }
