@@ -91,7 +91,7 @@ func (b *bed) build(ctx context.Context, s server) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	bin, cached, err := buildOnce(ctx, filepath.Join(root, "internal", "testbed", s.module), s.packages, cache)
+	bin, cached, err := buildOnce(ctx, s.recipe(root), cache)
 	if err != nil {
 		return "", err
 	}

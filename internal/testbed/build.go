@@ -37,10 +37,33 @@ func cacheDir() (string, error) {
 	return filepath.Join(dir, "larder-testbed"), nil
 }
 
-// buildOnce builds packages of the module in dir, unless cache has them, and
-// returns the directory of the programs and whether they were there.
-func buildOnce(ctx context.Context, dir string, packages []string, cache string) (bin string, cached bool, err error) {
-	key, err := buildKey(dir, packages)
+// recipe says how programs are made from a directory with their pins.
+type recipe struct {
+	dir  string
+	pins []string // the files of dir that decide the result
+	more []string // what else decides it
+	make func(ctx context.Context, dir, out string) error
+}
+
+// goPrograms builds main packages of the module in dir.
+func goPrograms(dir string, packages []string) recipe {
+	return recipe{
+		dir:  dir,
+		pins: []string{"go.mod", "go.sum"},
+		more: packages,
+		make: func(ctx context.Context, dir, out string) error { return goBuild(ctx, dir, packages, out) },
+	}
+}
+
+// npmPackages installs the packages that dir has locked.
+func npmPackages(dir string) recipe {
+	return recipe{dir: dir, pins: []string{"package.json", "package-lock.json"}, make: npmInstall}
+}
+
+// buildOnce follows the recipe, unless cache has its result, and returns the
+// directory of the programs and whether they were there.
+func buildOnce(ctx context.Context, r recipe, cache string) (bin string, cached bool, err error) {
+	key, err := buildKey(r)
 	if err != nil {
 		return "", false, err
 	}
@@ -56,7 +79,7 @@ func buildOnce(ctx context.Context, dir string, packages []string, cache string)
 		return "", false, err
 	}
 	defer os.RemoveAll(temp)
-	if err := goBuild(ctx, dir, packages, temp); err != nil {
+	if err := r.make(ctx, r.dir, temp); err != nil {
 		return "", false, err
 	}
 	// The rename shows the programs all at once. It fails if another testbed
@@ -68,11 +91,11 @@ func buildOnce(ctx context.Context, dir string, packages []string, cache string)
 }
 
 // buildKey names the result of a build: the pins, the compiler and its target.
-func buildKey(dir string, packages []string) (string, error) {
+func buildKey(r recipe) (string, error) {
 	h := sha256.New()
-	fmt.Fprintln(h, runtime.Version(), runtime.GOOS, runtime.GOARCH, packages)
-	for _, name := range []string{"go.mod", "go.sum"} {
-		f, err := os.Open(filepath.Join(dir, name))
+	fmt.Fprintln(h, runtime.Version(), runtime.GOOS, runtime.GOARCH, r.more)
+	for _, name := range r.pins {
+		f, err := os.Open(filepath.Join(r.dir, name))
 		if err != nil {
 			return "", err
 		}
@@ -94,6 +117,28 @@ func goBuild(ctx context.Context, dir string, packages []string, out string) err
 	cmd.Stdout, cmd.Stderr = &messages, &messages
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("go build in %s: %w\n%s", dir, err, messages.Bytes())
+	}
+	return nil
+}
+
+// npmInstall installs into out what the lock file in dir says. Scripts of the
+// packages are not run: a server needs none, and they may do anything.
+func npmInstall(ctx context.Context, dir, out string) error {
+	for _, name := range []string{"package.json", "package-lock.json"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(out, name), text, 0o600); err != nil {
+			return err
+		}
+	}
+	cmd := exec.CommandContext(ctx, "npm", "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund")
+	cmd.Dir = out
+	var messages bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &messages, &messages
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("npm ci with the lock file of %s: %w\n%s", dir, err, messages.Bytes())
 	}
 	return nil
 }

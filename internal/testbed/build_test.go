@@ -33,7 +33,7 @@ func TestBuildOnce(t *testing.T) {
 	packages := []string{"example.com/m/hello"}
 	var bin string
 	for _, wantCached := range []bool{false, true} {
-		got, cached, err := buildOnce(t.Context(), dir, packages, cache)
+		got, cached, err := buildOnce(t.Context(), goPrograms(dir, packages), cache)
 		if err != nil || cached != wantCached {
 			t.Fatalf("buildOnce = %q, %t, %v, want cached = %t", got, cached, err, wantCached)
 		}
@@ -53,7 +53,7 @@ func TestBuildOnce(t *testing.T) {
 
 func TestFailedBuildIsNotKept(t *testing.T) {
 	dir, cache := module(t), t.TempDir()
-	_, _, err := buildOnce(t.Context(), dir, []string{"example.com/m/nothing"}, cache)
+	_, _, err := buildOnce(t.Context(), goPrograms(dir, []string{"example.com/m/nothing"}), cache)
 	if err == nil || !strings.Contains(err.Error(), "nothing") {
 		t.Errorf("buildOnce = %v, want what the compiler said", err)
 	}
@@ -65,7 +65,7 @@ func TestFailedBuildIsNotKept(t *testing.T) {
 func TestBuildKey(t *testing.T) {
 	key := func(dir string, packages ...string) string {
 		t.Helper()
-		k, err := buildKey(dir, packages)
+		k, err := buildKey(goPrograms(dir, packages))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func TestBuildKey(t *testing.T) {
 	if got := key(dir, "a"); got == first {
 		t.Error("buildKey does not depend on go.sum")
 	}
-	if _, err := buildKey(t.TempDir(), nil); err == nil {
+	if _, err := buildKey(goPrograms(t.TempDir(), nil)); err == nil {
 		t.Error("buildKey of no module = nil error")
 	}
 }
@@ -100,15 +100,47 @@ func TestPins(t *testing.T) {
 		if s.module == "" { // a program of the system
 			continue
 		}
-		text, err := os.ReadFile(filepath.Join(root, "internal", "testbed", s.module, "go.mod"))
-		if err != nil {
+		r := s.recipe(root)
+		if _, err := buildKey(r); err != nil {
 			t.Errorf("%s: %v", s.name, err)
 			continue
+		}
+		text, err := os.ReadFile(filepath.Join(r.dir, r.pins[0]))
+		if err != nil {
+			t.Errorf("%s: %v", s.name, err)
 		}
 		for _, pkg := range s.packages {
 			if !strings.Contains(string(text), pkg+"\n") {
 				t.Errorf("%s: its go.mod has no tool line for %s", s.name, pkg)
 			}
+		}
+	}
+}
+
+// TestNPM installs a package without dependencies as a lock file says.
+func TestNPM(t *testing.T) {
+	if _, err := exec.LookPath("npm"); err != nil {
+		t.Skip("npm is not installed; the testbed installs it for the servers that need it")
+	}
+	dir, cache := t.TempDir(), t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("package.json", `{"name": "m", "dependencies": {"nothing": "file:nothing"}}`)
+	write("package-lock.json", `{"name": "m"}`)
+	_, _, err := buildOnce(t.Context(), npmPackages(dir), cache)
+	if err == nil || !strings.Contains(err.Error(), "npm ci") {
+		t.Errorf("buildOnce of a lock file that lacks a dependency = %v, want what npm said", err)
+	}
+	write("package.json", `{"name": "m"}`)
+	write("package-lock.json", `{"name": "m", "lockfileVersion": 3, "requires": true, "packages": {"": {"name": "m"}}}`)
+	for _, wantCached := range []bool{false, true} {
+		bin, cached, err := buildOnce(t.Context(), npmPackages(dir), cache)
+		if err != nil || cached != wantCached {
+			t.Fatalf("buildOnce = %q, %t, %v, want cached = %t", bin, cached, err, wantCached)
 		}
 	}
 }

@@ -11,13 +11,22 @@ import (
 type server struct {
 	name     string    // as in -only
 	purpose  string    // one line for -list
-	module   string    // the directory beside this file whose go.mod pins it; empty for a program that is not built
-	packages []string  // main packages of the module; each becomes a program named after its last element
+	module   string    // the directory beside this file that pins it; empty for a program of the system
+	packages []string  // main packages of its go.mod, each a program named after its last element; none if it has a package-lock.json
 	tools    []program // programs from the system that it runs
 	root     bool      // whether only the superuser can run it
 
 	// launch decides how to start the server at a site.
 	launch func(site) (launch, error)
+}
+
+// recipe says how the server's programs are made, in the source below root.
+func (s server) recipe(root string) recipe {
+	dir := filepath.Join(root, "internal", "testbed", filepath.FromSlash(s.module))
+	if len(s.packages) == 0 {
+		return npmPackages(dir)
+	}
+	return goPrograms(dir, s.packages)
 }
 
 // program is a command of the system and the Debian package that has it.
@@ -48,5 +57,5 @@ type launch struct {
 
 // servers are all there are, in the order in which they are started.
 func servers() []server {
-	return []server{buildkit(), registry(), registryHtpasswd(), registryToken(), registryDebian()}
+	return []server{buildkit(), registry(), registryHtpasswd(), registryToken(), registryDebian(), azurite()}
 }
