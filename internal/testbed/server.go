@@ -57,5 +57,5 @@ type launch struct {
 
 // servers are all there are, in the order in which they are started.
 func servers() []server {
-	return []server{buildkit(), registry(), registryHtpasswd(), registryToken(), registryDebian(), azurite()}
+	return []server{buildkit(), registry(), registryHtpasswd(), registryToken(), registryDebian(), azurite(), versitygw(), minio(), fakegcs()}
 }
