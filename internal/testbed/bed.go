@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -23,9 +24,11 @@ const (
 // bed is a directory, the servers that run in it, and what tests are told.
 type bed struct {
 	dir     string
+	saying  sync.Mutex
 	out     io.Writer
 	verbose bool
 	grace   time.Duration // stopLimit, except in tests
+	builds  builds
 	running []*process
 	beside  []io.Closer
 	environ []string
@@ -45,7 +48,7 @@ func (b *bed) bring(ctx context.Context, s server) error {
 	if err := require(ctx, b.out, s); err != nil {
 		return err
 	}
-	bin, err := b.build(ctx, s)
+	bin, err := b.builds.of(ctx, b, s)
 	if err != nil {
 		return err
 	}
@@ -77,11 +80,8 @@ func (b *bed) bring(ctx context.Context, s server) error {
 	return nil
 }
 
-// build returns the directory with the server's programs.
+// build makes the server's programs and returns their directory.
 func (b *bed) build(ctx context.Context, s server) (string, error) {
-	if s.module == "" {
-		return "", nil
-	}
 	began := time.Now()
 	root, err := moduleRoot(ctx)
 	if err != nil {
@@ -117,6 +117,8 @@ func (b *bed) close() error {
 }
 
 func (b *bed) say(format string, args ...any) {
+	b.saying.Lock()
+	defer b.saying.Unlock()
 	fmt.Fprintf(b.out, "testbed: "+format+"\n", args...)
 }
 

@@ -98,6 +98,10 @@ func choose(all []server, only string) ([]server, error) {
 
 // runBeside starts the servers and then runs the command.
 func (b *bed) runBeside(ctx context.Context, chosen []server, command []string) (int, error) {
+	building, stop := context.WithCancel(ctx)
+	defer b.builds.wait()
+	defer stop()
+	b.builds.start(building, b, chosen)
 	for _, s := range chosen {
 		if err := b.bring(ctx, s); err != nil {
 			return exitFailed, fmt.Errorf("%s: %w", s.name, err)
