@@ -56,7 +56,18 @@ const (
 	// and says where they have come from. Those for writing alone have a check
 	// of another name.
 	CheckCredentials = "credentials"
+	// CheckWrite is about writing. A driver that yields it with FindingSkipped or
+	// FindingFailed knows that nothing can, or should, be written by way of trial.
+	CheckWrite = "write"
 )
+
+// Remedier is an optional interface of errors that know what can be done about
+// them.
+type Remedier interface {
+	error
+	// Remedy returns one line, such as "log in first", or "".
+	Remedy() string
+}
 
 // FindingStatus says how bad a finding is.
 type FindingStatus string
