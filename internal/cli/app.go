@@ -29,6 +29,8 @@ type app struct {
 	out, err style
 	// lines takes whole lines for Err, from several goroutines.
 	lines io.Writer
+	// once says that the stores are asked only once what fails.
+	once bool
 	// muxed is what mux has made.
 	muxed *backend.Mux
 	// running says that the command line was understood.
@@ -74,7 +76,7 @@ func (a *app) mux() *backend.Mux {
 	if a.muxed != nil {
 		return a.muxed
 	}
-	opts := all.Options{Getenv: a.Getenv, Now: a.Now}
+	opts := all.Options{Getenv: a.Getenv, Now: a.Now, Wrap: wrap.Options{NoRetry: a.once}}
 	if a.verbose {
 		opts.Logger = slog.New(slog.NewTextHandler(a.lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		observer := wrap.LogTo(opts.Logger)

@@ -103,7 +103,7 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log what is asked of the stores to standard error")
 	root.AddCommand(
 		a.copyCommand(), a.mergeCommand(), a.lsCommand(), a.inspectCommand(),
-		a.verifyCommand(), a.diffCommand(), a.rmCommand(), a.versionCommand(),
+		a.verifyCommand(), a.diffCommand(), a.rmCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	root.AddCommand(helpTopics()...)
 	return root

@@ -38,6 +38,9 @@ func TestGolden(t *testing.T) {
 		{name: "copy", args: []string{"copy", "--from", mainRef, "--to", "type=local,dest=new,tag=x", "--to", "local:other?tag=y"}},
 		{name: "copy-same", args: []string{"copy", "--from", mainRef, "--to", mainRef}},
 		{name: "merge", args: []string{"merge", "--from", mainRef, "--from", featureRef, "--to", "type=local,dest=cache,tag=all"}},
+		{name: "doctor", args: []string{"doctor", "mem://store?name=main"}},
+		{name: "doctor-read-only", args: []string{"doctor", "--read-only", "mem://store"}},
+		{name: "help-doctor", args: []string{"doctor", "--help"}},
 		{name: "rm", args: []string{"rm", mainRef + ";feature-login"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -29,8 +29,8 @@ What is misspelled is an error. Attributes of BuildKit's that concern building,
 such as mode=max, are accepted and have no effect. Secrets are never printed.`
 
 const statusHelp = `  0  done: nothing is wrong, the caches are equal, or the repair has succeeded
-  1  failed; or verify found problems that were not repaired, or diff found
-     differences
+  1  failed; or verify found problems that were not repaired, diff found
+     differences, or doctor something that does not work
   2  the command line is wrong
   3  there is nothing: the ref, or every ref, that was to be read or removed
      does not exist`
@@ -89,6 +89,12 @@ ls
 
 rm
   schema, location, removed[]
+
+doctor
+  schema, location, driver, ok (nothing has failed)
+  findings[] {check, status (ok, note, warning, failed, skipped), detail, remedy}
+  left[]     {kind (ref, document, blob), name}: what was written by way of trial
+             and could not be removed
 
 version
   schema, version, commit, modified, go, platform`

@@ -63,6 +63,7 @@ func TestInterrupted(t *testing.T) {
 		{"diff", faulty.GetRef, []string{"diff", mainRef, featureRef}},
 		{"ls", faulty.ListRefs, []string{"ls", "./cache"}},
 		{"rm", faulty.DeleteRef, []string{"rm", mainRef}},
+		{"doctor", faulty.PutRef, []string{"doctor", "./cache"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inLayout(t, "buildkit/local-max-two-tags")
@@ -120,6 +121,7 @@ func TestSecrets(t *testing.T) {
 		{"inspect", at},
 		{"verify", "--repair", at},
 		{"diff", at, mainRef},
+		{"doctor", at},
 		{"rm", at},
 		{"rm", at},
 		{"ls", secret},
@@ -176,7 +178,7 @@ func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("no space le
 
 func TestOutputFails(t *testing.T) {
 	inLayout(t, "buildkit/local-max-two-tags")
-	for _, args := range [][]string{{"ls", "./cache"}, {"inspect", "--json", mainRef}, {"verify", mainRef}, {"diff", mainRef, mainRef}, {"version"}, {"copy", "--from", mainRef, "--to", "./new"}} {
+	for _, args := range [][]string{{"ls", "./cache"}, {"inspect", "--json", mainRef}, {"verify", mainRef}, {"diff", mainRef, mainRef}, {"doctor", "./cache"}, {"doctor", "--json", "./cache"}, {"version"}, {"copy", "--from", mainRef, "--to", "./new"}} {
 		s := shell{Streams: Streams{Out: brokenPipe{}}}
 		if got := s.run(t.Context(), args...); got.status != statusFailed || !strings.Contains(got.err, "write the result: no space left on device") {
 			t.Errorf("larder %q: status %d, %s", args, got.status, got.err)

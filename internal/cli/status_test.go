@@ -43,6 +43,7 @@ func TestBadInput(t *testing.T) {
 		{"repair of a digest", []string{"verify", "--repair", "type=local,src=cache,digest=" + someDigest}, 2, "usage", []string{"a digest can only be read"}},
 		{"removal of nothing in particular", []string{"rm", "./cache"}, 2, "usage", []string{"names no ref"}},
 		{"digest like a path", []string{"inspect", "type=local,src=cache,digest=sha256:../../../../etc/passwd"}, 2, "usage", []string{"64 lower-case hexadecimal digits"}},
+		{"no time", []string{"doctor", "--timeout", "0s", "./cache"}, 2, "usage", []string{"--timeout", "above 0"}},
 		{"ref like a path", []string{"inspect", "type=local,src=cache,tag=../../main"}, 2, "usage", []string{`".."`}},
 		{"file for a directory", []string{"inspect", "./expected.json"}, 2, "usage", []string{"not a directory"}},
 
