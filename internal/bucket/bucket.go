@@ -1,0 +1,185 @@
+package bucket
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/blob"
+)
+
+// The defaults of [Options].
+const (
+	// DefaultRefreshAge is that of BuildKit's S3 exporter.
+	DefaultRefreshAge = 24 * time.Hour
+	// DefaultPartSize is large enough for a stream to reach the speed of a
+	// usual link, and small enough to hold several in memory.
+	DefaultPartSize = 8 << 20
+	// DefaultConcurrency is how many parts of one blob are on the way.
+	DefaultConcurrency = 4
+)
+
+// Options say what a backend is. Driver and Keys are required.
+type Options struct {
+	// Driver is the name of the driver, for Info and errors.
+	Driver string
+	// Location is where the store is, without secrets, for Info.
+	Location string
+	// Keys says where objects lie.
+	Keys Keys
+	// RefreshAge bounds how old content gets that is in use: Put renews what is
+	// there if it is older than half of it. 0 means [DefaultRefreshAge], and
+	// less that every Put renews.
+	RefreshAge time.Duration
+	// PartSize is the size of parts in bytes; 0 means [DefaultPartSize].
+	PartSize int64
+	// Concurrency is how many parts of one blob are sent or fetched at the same
+	// time; 0 means [DefaultConcurrency].
+	Concurrency int
+	// Now is the clock; nil means [time.Now].
+	Now func() time.Time
+}
+
+// Backend is a backend on a [Store].
+type Backend struct {
+	backend.Unimplemented
+
+	store    Store
+	features Features
+	opts     Options
+	info     backend.Info
+	buffers  *buffers
+
+	life  context.Context // ends with Close
+	close context.CancelFunc
+	once  sync.Once
+}
+
+var _ backend.Backend = (*Backend)(nil)
+
+// New returns a backend on a store, which is closed with it. The context has no
+// part in the life of the backend.
+func New(ctx context.Context, store Store, opts Options) *Backend {
+	opts.RefreshAge = cmp.Or(opts.RefreshAge, DefaultRefreshAge)
+	opts.PartSize = cmp.Or(opts.PartSize, DefaultPartSize)
+	opts.Concurrency = cmp.Or(opts.Concurrency, DefaultConcurrency)
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	f := store.Features()
+	f.DeleteBatch = max(f.DeleteBatch, 1)
+	f.MaxParts = cmp.Or(f.MaxParts, 10_000)
+	b := &Backend{
+		store: store, features: f, opts: opts,
+		buffers: newBuffers(max(opts.PartSize, f.MinPart), spareBuffers),
+		info: backend.Info{
+			Driver: opts.Driver, Location: opts.Location, Encoding: "flat",
+			Capabilities: capabilities(f), VerifiesPut: f.VerifiesDigest,
+		},
+	}
+	b.life, b.close = context.WithCancel(context.WithoutCancel(ctx))
+	return b
+}
+
+func capabilities(f Features) backend.Capabilities {
+	return backend.Capabilities{
+		CreateRef: f.Create, ReplaceRef: f.Replace,
+		DeleteRef: !f.NoDelete, ConditionalDeleteRef: f.ConditionalDelete, DeleteBlobs: !f.NoDelete,
+		ListRefs: !f.NoList, ListBlobs: !f.NoList, BlobAges: !f.NoAges,
+	}
+}
+
+// Info describes the backend.
+func (b *Backend) Info() backend.Info { return b.info }
+
+// Store returns the store.
+func (b *Backend) Store() Store { return b.store }
+
+// Close ends what is under way, requests and readers, and closes the store.
+func (b *Backend) Close() error {
+	var err error
+	b.once.Do(func() {
+		b.close()
+		err = b.store.Close()
+	})
+	return err
+}
+
+// ended returns why no call can be made, or nil.
+func (b *Backend) ended(ctx context.Context) error {
+	if b.life.Err() != nil {
+		return fs.ErrClosed
+	}
+	return ctx.Err()
+}
+
+// begin returns the context of a call: it ends with the backend too, and with
+// end.
+func (b *Backend) begin(ctx context.Context) (merged context.Context, end context.CancelFunc, err error) {
+	if err := b.ended(ctx); err != nil {
+		return nil, nil, err
+	}
+	merged, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(b.life, cancel)
+	return merged, func() { stop(); cancel() }, nil
+}
+
+// call runs do with a context that ends with the backend too.
+func (b *Backend) call(ctx context.Context, do func(context.Context) error) error {
+	merged, end, err := b.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return b.reason(ctx, do(merged))
+}
+
+// reason returns why a call failed: the end of its context or of the backend
+// comes before what that has caused.
+func (b *Backend) reason(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if end := b.ended(ctx); end != nil {
+		return fmt.Errorf("%w: %w", end, err)
+	}
+	return err
+}
+
+// fail returns err as the error of a call, or nil if there is none.
+func (b *Backend) fail(op, key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := &backend.Error{Op: op, Backend: b.opts.Driver, Key: key, Err: err}
+	if isEnd(err) {
+		return e
+	}
+	e.Kind = backend.Kind(err)
+	e.RetryAfter, e.Temporary = backend.Temporary(err)
+	if f, ok := errors.AsType[*Failure](err); ok {
+		e.RetryAfter, e.Temporary = f.RetryAfter, f.Temporary
+	}
+	return e
+}
+
+// digestKey returns a digest for an error. One that is malformed may hold anything.
+func digestKey(d blob.Digest) string {
+	if blob.CheckDigest(d) != nil {
+		return blob.Quote(d.String())
+	}
+	return d.String()
+}
+
+// refKey returns the name of a ref for an error, likewise.
+func refKey(ref string) string {
+	if backend.CheckRefName(ref) != nil {
+		return blob.Quote(ref)
+	}
+	return ref
+}

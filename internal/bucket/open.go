@@ -1,0 +1,155 @@
+package bucket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"strings"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/blob"
+)
+
+// Open returns a reader of a range of a blob. Large ranges are fetched in
+// pieces, some of them ahead of what is read, as memory allows.
+func (b *Backend) Open(ctx context.Context, d blob.Descriptor, off, n int64) (io.ReadCloser, error) {
+	r, err := b.open(ctx, d, off, n)
+	if err != nil {
+		return nil, b.fail("open", digestKey(d.Digest), err)
+	}
+	return r, nil
+}
+
+func (b *Backend) open(ctx context.Context, d blob.Descriptor, off, n int64) (io.ReadCloser, error) {
+	if err := blob.CheckDigest(d.Digest); err != nil {
+		return nil, err
+	}
+	merged, end, err := b.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if off < 0 {
+		end()
+		return nil, fmt.Errorf("%w: offset %d is negative", backend.ErrInvalid, off)
+	}
+	if n > math.MaxInt64-off {
+		n = -1
+	}
+	body, err := b.openRange(merged, d, off, n)
+	if err != nil {
+		end()
+		return nil, b.reason(ctx, err)
+	}
+	return &reader{b: b, ctx: ctx, end: end, key: d.Digest.String(), body: body}, nil
+}
+
+// openRange returns the body of a range that is not malformed.
+func (b *Backend) openRange(ctx context.Context, d blob.Descriptor, off, n int64) (io.ReadCloser, error) {
+	key := b.opts.Keys.blob(d.Digest)
+	if n == 0 {
+		return b.openNothing(ctx, key, off)
+	}
+	first := n
+	if want := d.Size - off; want > 2*b.buffers.size && (n < 0 || n > 2*b.buffers.size) {
+		first = b.buffers.size
+	}
+	r, o, err := b.store.Get(ctx, key, off, first)
+	switch {
+	case errors.Is(err, ErrRange):
+		return b.openNothing(ctx, key, off)
+	case err != nil:
+		return nil, err
+	case o.Size < 0 && first == n:
+		return r, nil
+	case o.Size < 0: // how much there is to fetch is not known
+		_ = r.Close()
+		r, _, err = b.store.Get(ctx, key, off, n)
+		return r, err
+	}
+	to := o.Size
+	if n > 0 {
+		to = min(to, off+n)
+	}
+	if first == n {
+		return &counted{ReadCloser: r, left: to - off}, nil
+	}
+	head := &counted{ReadCloser: r, left: min(first, to-off)}
+	return newPieces(ctx, b, key, head, off+first, to), nil
+}
+
+// openNothing returns no bytes, after a look whether the offset is right.
+func (b *Backend) openNothing(ctx context.Context, key string, off int64) (io.ReadCloser, error) {
+	o, err := b.store.Head(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if off > o.Size {
+		return nil, fmt.Errorf("%w: offset %d, want 0 to %d", backend.ErrInvalid, off, o.Size)
+	}
+	return io.NopCloser(strings.NewReader("")), nil
+}
+
+// counted is a body of a known number of bytes. Clients do not always notice
+// that one is cut off.
+type counted struct {
+	io.ReadCloser
+	left int64
+}
+
+// Read implements [io.Reader].
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.left -= int64(n)
+	if errors.Is(err, io.EOF) && c.left > 0 {
+		return n, fmt.Errorf("%w: %d bytes are missing", io.ErrUnexpectedEOF, c.left)
+	}
+	return n, err
+}
+
+// reader is what a caller reads from. It ends with its context, which is the
+// caller's, and with the backend.
+type reader struct {
+	b      *Backend
+	ctx    context.Context
+	end    context.CancelFunc
+	key    string
+	body   io.ReadCloser
+	closed bool
+}
+
+// Read implements [io.Reader].
+func (r *reader) Read(p []byte) (int, error) {
+	err := r.b.ended(r.ctx)
+	if r.closed {
+		err = fs.ErrClosed
+	}
+	if err != nil {
+		return 0, r.b.fail("read", r.key, err)
+	}
+	n, err := r.body.Read(p)
+	if err == nil || errors.Is(err, io.EOF) {
+		return n, err
+	}
+	return n, r.b.fail("read", r.key, r.b.reason(r.ctx, broken(err)))
+}
+
+// broken returns the error of a body that has broken off, which may pass.
+func broken(err error) error {
+	if _, ok := errors.AsType[*Failure](err); ok || isEnd(err) {
+		return err
+	}
+	return &Failure{Kind: backend.ErrUnavailable, Err: err, Temporary: true}
+}
+
+// Close implements [io.Closer].
+func (r *reader) Close() error {
+	if r.closed {
+		return nil
+	}
+	r.closed = true
+	r.end()
+	return r.body.Close()
+}

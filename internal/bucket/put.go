@@ -1,0 +1,121 @@
+package bucket
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/blob"
+)
+
+// askFirst is the size from which on it pays to ask whether a blob is there
+// before it is sent. Smaller ones are sent on the condition that they are not.
+const askFirst = 1 << 20
+
+// maxRaces is how often a blob may come or go while it is being put.
+const maxRaces = 3
+
+// Put stores a blob. What is there with the right size is left, and its age
+// renewed if it is older than half of Options.RefreshAge.
+func (b *Backend) Put(ctx context.Context, d blob.Descriptor, src blob.Source) error {
+	err := blob.CheckDescriptor(d)
+	if err == nil {
+		err = b.call(ctx, func(ctx context.Context) error { return b.put(ctx, d, src) })
+	}
+	return b.fail("put", digestKey(d.Digest), err)
+}
+
+func (b *Backend) put(ctx context.Context, d blob.Descriptor, src blob.Source) error {
+	ask := d.Size >= askFirst
+	for race := 1; ; race++ {
+		cond, done, err := b.prepare(ctx, d, src, ask)
+		if err != nil || done {
+			return err
+		}
+		err = b.send(ctx, d, src, cond)
+		if race == maxRaces || !errors.Is(err, backend.ErrConflict) {
+			return err
+		}
+		ask = true // somebody else has put it
+	}
+}
+
+// prepare returns the condition to put a blob on, unless it is there.
+func (b *Backend) prepare(ctx context.Context, d blob.Descriptor, src blob.Source, ask bool) (cond backend.Condition, done bool, err error) {
+	create := backend.Always
+	if b.features.Create {
+		create = backend.Absent
+	}
+	if !ask {
+		return create, false, nil
+	}
+	switch o, err := b.store.Head(ctx, b.opts.Keys.blob(d.Digest)); {
+	case err == nil && o.Size == d.Size:
+		return cond, true, b.renew(ctx, d, src, o)
+	case err == nil:
+		return backend.Always, false, nil
+	case errors.Is(err, backend.ErrNotFound), errors.Is(err, backend.ErrDenied): // who may not ask may still write
+		return create, false, nil
+	default:
+		return cond, false, err
+	}
+}
+
+// renew starts the age of a blob anew, if it is old. A store that cannot do so
+// by itself is given the content once more.
+func (b *Backend) renew(ctx context.Context, d blob.Descriptor, src blob.Source, o Object) error {
+	if b.features.NoAges || b.opts.RefreshAge > 0 && b.opts.Now().Sub(o.ModTime) <= b.opts.RefreshAge/2 {
+		return nil
+	}
+	if t, ok := b.store.(Toucher); ok {
+		touched, err := t.Touch(ctx, b.opts.Keys.blob(d.Digest), o)
+		switch {
+		case errors.Is(err, backend.ErrNotFound), errors.Is(err, backend.ErrUnsupported): // send it
+		case err != nil:
+			return err
+		case touched.ModTime.After(o.ModTime):
+			return nil
+		}
+	}
+	return b.send(ctx, d, src, backend.Always)
+}
+
+// send stores the content of a blob.
+func (b *Backend) send(ctx context.Context, d blob.Descriptor, src blob.Source, cond backend.Condition) error {
+	r, err := src.Open(ctx)
+	if err != nil {
+		return fmt.Errorf("open the content: %w", err)
+	}
+	defer func() { _ = r.Close() }()
+	if u, ok := b.store.(Uploader); ok && d.Size > 2*b.buffers.size {
+		return b.sendParts(ctx, u, d, r, cond)
+	}
+	return b.sendWhole(ctx, d, r, cond)
+}
+
+// sendWhole stores the content in one step.
+func (b *Backend) sendWhole(ctx context.Context, d blob.Descriptor, r io.ReadCloser, cond backend.Condition) error {
+	body := Body{Size: d.Size, Digest: d.Digest}
+	if file := fileOf(r); file != nil && b.features.VerifiesDigest && d.Size > 0 {
+		if file.Size() != d.Size {
+			return sizeError(d, file.Size())
+		}
+		body.Reader = file
+		_, err := b.store.Put(ctx, b.opts.Keys.blob(d.Digest), body, cond)
+		return err
+	}
+	c := b.newContent(ctx, r, d)
+	defer c.end()
+	body.Reader = c
+	if d.Size == 0 { // there is no body to find an error
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			return err
+		}
+		body.Reader = bytes.NewReader(nil)
+	}
+	_, err := b.store.Put(ctx, b.opts.Keys.blob(d.Digest), body, cond)
+	return c.failure(err)
+}

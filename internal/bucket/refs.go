@@ -1,0 +1,122 @@
+package bucket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/larder-build/larder/backend"
+)
+
+// GetRef returns a ref. Object stores keep no documents by digest.
+func (b *Backend) GetRef(ctx context.Context, name string) (backend.Ref, error) {
+	var ref backend.Ref
+	err := b.call(ctx, func(ctx context.Context) (err error) {
+		ref, err = b.getRef(ctx, name)
+		return err
+	})
+	return ref, b.fail("get ref", refKey(name), err)
+}
+
+func (b *Backend) getRef(ctx context.Context, name string) (backend.Ref, error) {
+	key, err := b.opts.Keys.ref(name)
+	if err != nil {
+		return backend.Ref{}, err
+	}
+	if backend.IsDigest(name) {
+		return backend.Ref{}, fmt.Errorf("%w: an object store finds documents by name, not by digest", backend.ErrNotFound)
+	}
+	r, o, err := b.store.Get(ctx, key, 0, -1)
+	if err != nil {
+		return backend.Ref{}, err
+	}
+	defer func() { _ = r.Close() }()
+	data, err := io.ReadAll(io.LimitReader(r, backend.MaxDocumentSize+1))
+	if err != nil {
+		return backend.Ref{}, err
+	}
+	if len(data) > backend.MaxDocumentSize {
+		return backend.Ref{}, fmt.Errorf("%w: document has more than %d bytes", backend.ErrTooLarge, backend.MaxDocumentSize)
+	}
+	if o.Size >= 0 && int64(len(data)) != o.Size {
+		return backend.Ref{}, &Failure{
+			Kind: backend.ErrUnavailable, Temporary: true,
+			Err: fmt.Errorf("%w: document has %d bytes, %d were announced", io.ErrUnexpectedEOF, len(data), o.Size),
+		}
+	}
+	return backend.Ref{Name: name, Version: o.Version, ModTime: o.ModTime, Document: backend.Document{Data: data}}, nil
+}
+
+// PutRef writes a ref in one request.
+func (b *Backend) PutRef(ctx context.Context, name string, doc backend.Document, cond backend.Condition) (backend.Version, error) {
+	var v backend.Version
+	err := b.call(ctx, func(ctx context.Context) (err error) {
+		v, err = b.putRef(ctx, name, doc, cond)
+		return err
+	})
+	return v, b.fail("put ref", refKey(name), err)
+}
+
+func (b *Backend) putRef(ctx context.Context, name string, doc backend.Document, cond backend.Condition) (backend.Version, error) {
+	key, err := b.writable(name)
+	_, matches := cond.Version()
+	switch {
+	case err != nil:
+		return "", err
+	case cond.IsAbsent() && !b.features.Create, matches && !b.features.Replace:
+		return "", fmt.Errorf("%w: this store cannot write on the condition %s", backend.ErrUnsupported, cond)
+	case len(doc.Data) > backend.MaxDocumentSize:
+		return "", fmt.Errorf("%w: document has %d bytes, the limit is %d", backend.ErrTooLarge, len(doc.Data), backend.MaxDocumentSize)
+	}
+	o, err := b.store.Put(ctx, key, bytesBody(doc.Data), cond)
+	return o.Version, err
+}
+
+// writable returns the key of a ref that can be written.
+func (b *Backend) writable(name string) (string, error) {
+	if backend.IsDigest(name) {
+		return "", fmt.Errorf("%w: ref name %s is a digest, which can only be read", backend.ErrInvalid, name)
+	}
+	return b.opts.Keys.ref(name)
+}
+
+// DeleteRef removes a ref.
+func (b *Backend) DeleteRef(ctx context.Context, name string, cond backend.Condition) error {
+	return b.fail("delete ref", refKey(name), b.call(ctx, func(ctx context.Context) error {
+		return b.deleteRef(ctx, name, cond)
+	}))
+}
+
+func (b *Backend) deleteRef(ctx context.Context, name string, cond backend.Condition) error {
+	key, err := b.writable(name)
+	v, matches := cond.Version()
+	switch {
+	case err != nil:
+		return err
+	case cond.IsAbsent():
+		return fmt.Errorf("%w: condition absent, want always or match", backend.ErrInvalid)
+	case b.features.NoDelete, matches && !b.features.ConditionalDelete:
+		return fmt.Errorf("%w: this store cannot delete on the condition %s", backend.ErrUnsupported, cond)
+	case matches:
+		return b.store.DeleteIf(ctx, key, v)
+	default:
+		return ignoreNotFound(b.store.Delete(ctx, []string{key}))
+	}
+}
+
+func ignoreNotFound(err error) error {
+	if errors.Is(err, backend.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// ListRefs yields the objects under the prefix of refs that can be refs.
+func (b *Backend) ListRefs(ctx context.Context) iter.Seq2[backend.RefInfo, error] {
+	return list(ctx, b, "list refs", b.opts.Keys.Manifests, func(o Object) (string, backend.RefInfo, bool) {
+		name, ok := b.opts.Keys.name(o.Key)
+		return name, backend.RefInfo{Name: name, Version: o.Version, ModTime: o.ModTime}, ok
+	})
+}
