@@ -1,69 +1,121 @@
 package interop
 
 import (
+	"strings"
 	"testing"
 )
 
-// TestFormats has BuildKit export each form and compression that it knows;
-// larder must say what is there, and BuildKit must reuse larder's copy of it.
+// format is one way for BuildKit to export a cache.
+type format struct{ mode, compression, form string }
+
+var (
+	modes        = []string{"max", "min"}
+	compressions = []string{"gzip", "zstd", "estargz", "uncompressed"}
+	forms        = []string{"oci-manifest", "oci-index", "docker-list"}
+)
+
+func (f format) String() string { return f.mode + "/" + f.compression + "/" + f.form }
+
+// options spells the format for buildctl. BuildKit writes no image manifest
+// with Docker's media types.
+func (f format) options() string {
+	options := ",mode=" + f.mode
+	if f.compression != compressions[0] {
+		options += ",force-compression=true,compression=" + f.compression
+	}
+	switch f.form {
+	case "oci-index":
+		options += ",image-manifest=false"
+	case "docker-list":
+		options += ",oci-mediatypes=false"
+	}
+	return options
+}
+
+// mediaType is that of all layers.
+func (f format) mediaType() string {
+	prefix, separator := "application/vnd.oci.image.layer.v1.tar", "+"
+	if f.form == "docker-list" {
+		prefix, separator = "application/vnd.docker.image.rootfs.diff.tar", "."
+	}
+	switch f.compression {
+	case "uncompressed":
+		return prefix
+	case "zstd":
+		return prefix + separator + "zstd"
+	}
+	return prefix + separator + "gzip"
+}
+
+// oddities counts in how many ways the format differs from BuildKit's usual.
+func (f format) oddities() int {
+	n := 0
+	for _, odd := range []bool{f.mode != modes[0], f.compression != compressions[0], f.form != forms[0]} {
+		if odd {
+			n++
+		}
+	}
+	return n
+}
+
+// formats are the ways to export to a kind of place that are to be tried. One
+// registry after the other is asked for each form, but not for what none of
+// them looks at.
+func formats(k kind) []format {
+	thorough := k.name == local.name || k.name == openReg.name
+	var all []format
+	for _, mode := range modes {
+		for _, compression := range compressions {
+			for _, form := range forms {
+				f := format{mode, compression, form}
+				if *full || f.oddities() == 0 || f.oddities() == 1 && (thorough || form != forms[0]) {
+					all = append(all, f)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// TestFormats has BuildKit export to each place in each form and compression
+// that it knows there. larder must say of each what is there, and BuildKit must
+// reuse larder's copy of it.
 func TestFormats(t *testing.T) {
 	d := newDaemon(t)
-	tests := []struct {
-		name, options string
-		encoding      string
-		mediaType     string // of each layer
-	}{
-		{"min", "mode=min", "oci-manifest", "application/vnd.oci.image.layer.v1.tar+gzip"},
-		{"max", "mode=max", "oci-manifest", "application/vnd.oci.image.layer.v1.tar+gzip"},
-		{"index", "mode=max,image-manifest=false", "oci-index", "application/vnd.oci.image.layer.v1.tar+gzip"},
-		{"docker", "mode=max,oci-mediatypes=false", "docker-list", "application/vnd.docker.image.rootfs.diff.tar.gzip"},
-		{"zstd", "mode=max,compression=zstd,force-compression=true", "oci-manifest", "application/vnd.oci.image.layer.v1.tar+zstd"},
-		{"estargz", "mode=max,compression=estargz,force-compression=true", "oci-manifest", "application/vnd.oci.image.layer.v1.tar+gzip"},
-		{"uncompressed", "mode=max,compression=uncompressed,force-compression=true", "oci-manifest", "application/vnd.oci.image.layer.v1.tar"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			d.prune(t)
-			dir, exported, copied := newContext(t, newSeed(), "main"), t.TempDir(), t.TempDir()
-			golden := d.mustBuild(t, build{
-				context: dir,
-				exports: []string{"type=local,dest=" + exported + ",tag=main," + tt.options},
-			})
-			mustDescribe(t, layout(exported), tt.encoding, tt.mediaType)
-			mustVerify(t, source(exported, "main"))
-
-			larder(t, "copy", "--from", source(exported, "main"), "--to", target(copied, "other"))
-			mustVerify(t, source(copied, "other"))
-			want, got := layout(exported).mustDigest(t, "main"), layout(copied).mustDigest(t, "other")
-			if got != want {
-				t.Errorf("the copy has the digest %s, want BuildKit's own %s", got, want)
+	for _, k := range []kind{local, openReg, basicReg, tokenReg, debianReg} {
+		t.Run(k.name, func(t *testing.T) {
+			for _, f := range formats(k) {
+				t.Run(f.String(), func(t *testing.T) {
+					testFormat(t, d, k.open(t), f)
+				})
 			}
-			d.mustReuse(t, dir, source(copied, "other"), golden)
 		})
 	}
 }
 
-// mustDescribe compares what larder says of the tag main with what is there.
-func mustDescribe(t *testing.T, l layout, encoding, mediaType string) {
+func testFormat(t *testing.T, d daemon, p place, f format) {
 	t.Helper()
-	config, blobs := l.config(t, "main")
-	got := inspect(t, source(string(l), "main"))
-	if got.Ref != "main" || got.Encoding != encoding || got.Digest != l.mustDigest(t, "main") {
-		t.Errorf("inspect = ref %q, encoding %q, digest %q", got.Ref, got.Encoding, got.Digest)
+	dir := newContext(t, newSeed(), "main")
+	d.prune(t)
+	golden := d.mustBuild(t, build{context: dir, exports: []string{p.target("main") + f.options()}})
+	there := mustDescribe(t, p, "main")
+	if there.Encoding != f.form {
+		t.Errorf("the encoding is %q, want %q", there.Encoding, f.form)
 	}
-	if len(config.Layers) == 0 || len(got.Layers) != len(config.Layers) || got.Totals.Layers != len(config.Layers) {
-		t.Fatalf("inspect has %d layers, in total %d, want %d", len(got.Layers), got.Totals.Layers, len(config.Layers))
-	}
-	if len(got.Records) != len(config.Records) || got.Totals.Records != len(config.Records) {
-		t.Errorf("inspect has %d records, in total %d, want %d", len(got.Records), got.Totals.Records, len(config.Records))
-	}
-	for i, layer := range got.Layers {
-		want := blobs[config.Layers[i].Blob]
-		if layer.Digest != want.Digest || layer.Size != want.Size || layer.DiffID != want.Annotations["containerd.io/uncompressed"] {
-			t.Errorf("layer %d = %+v, want %+v", i, layer, want)
-		}
-		if layer.MediaType != mediaType || want.MediaType != mediaType {
-			t.Errorf("layer %d has the type %q, want %q, which BuildKit has as %q", i, layer.MediaType, mediaType, want.MediaType)
+	for i, l := range there.Layers {
+		if l.MediaType != f.mediaType() {
+			t.Errorf("layer %d has the type %q, want %q", i, l.MediaType, f.mediaType())
 		}
 	}
+	if estargz := strings.Contains(string(p.document(t, "main")), "containerd.io/snapshot/stargz/toc.digest"); estargz != (f.compression == "estargz") {
+		t.Errorf("the layers are estargz: %t, want %t", estargz, !estargz)
+	}
+
+	copied := layout(t.TempDir())
+	mustCopy(t, p.source("main"), copied.target("other"))
+	mustVerify(t, copied.source("other"))
+	if got := copied.mustDigest(t, "other"); got != there.Digest {
+		t.Errorf("the copy has the digest %s, want BuildKit's own %s", got, there.Digest)
+	}
+	d.mustReuse(t, dir, copied.source("other"), golden)
 }

@@ -1,19 +1,18 @@
 package interop
 
 import (
-	"os"
 	"os/exec"
-	"strings"
 	"testing"
 )
 
-// exportImage builds an image without cache.
-func (d daemon) exportImage(t *testing.T, dir, output string) {
+// exportImage builds an image, with or without the cache inside.
+func (d daemon) exportImage(t *testing.T, dir, output string, more ...string) {
 	t.Helper()
-	text, err := exec.CommandContext(t.Context(), d.buildctl,
-		"--addr", d.addr, "build", "--frontend", "dockerfile.v0", "--local", "context="+dir, "--local", "dockerfile="+dir,
-		"--output", output).CombinedOutput()
-	if err != nil {
+	args := append([]string{
+		"--addr", d.addr, "build", "--frontend", "dockerfile.v0", "--local", "context=" + dir, "--local", "dockerfile=" + dir,
+		"--output", output,
+	}, more...)
+	if text, err := exec.CommandContext(t.Context(), d.buildctl, args...).CombinedOutput(); err != nil {
 		t.Fatalf("buildctl build: %v\n%s", err, text)
 	}
 }
@@ -23,39 +22,82 @@ func (d daemon) exportImage(t *testing.T, dir, output string) {
 func TestInline(t *testing.T) {
 	const name = "docker.io/larder/app:1.0"
 	d := newDaemon(t)
-	dir, cache, image := newContext(t, newSeed(), "main"), t.TempDir(), t.TempDir()
-	golden := d.mustBuild(t, build{context: dir, exports: []string{target(cache, "main")}})
-	d.exportImage(t, dir, "type=oci,tar=false,dest="+image+",name="+name)
-	before := layout(image).mustDigest(t, "1.0")
+	dir, cache, image := newContext(t, newSeed(), "main"), layout(t.TempDir()), layout(t.TempDir())
+	golden := d.mustBuild(t, build{context: dir, exports: []string{maximal(cache, "main")}})
+	d.exportImage(t, dir, "type=oci,tar=false,dest="+string(image)+",name="+name)
+	before := image.mustDigest(t, "1.0")
 
-	larder(t, "copy", "--from", source(cache, "main"), "--to", "type=inline,dest="+image+",tag="+name)
-	if after := layout(image).mustDigest(t, "1.0"); after == before {
+	mustCopy(t, cache.source("main"), "type=inline,dest="+string(image)+",tag="+name)
+	if after := image.mustDigest(t, "1.0"); after == before {
 		t.Errorf("the image is still %s, want one with the cache", after)
 	}
-	if got := inspect(t, source(image, "1.0")).Encoding; got != "inline" {
-		t.Errorf("the encoding is %q, want inline", got)
-	}
-	mustVerify(t, source(image, "1.0"))
-	d.mustReuse(t, dir, source(image, "1.0"), golden)
+	mustHaveInline(t, image, "1.0")
+	d.mustReuse(t, dir, image.source("1.0"), golden)
 }
 
-// TestInlineInRegistry is the same with an image that BuildKit has pushed.
+// TestInlineInRegistry is the same with images that BuildKit has pushed.
 func TestInlineInRegistry(t *testing.T) {
-	d, host := newDaemon(t), os.Getenv("LARDER_TEST_REGISTRY")
-	if host == "" {
-		unavailable(t, "there is no registry in LARDER_TEST_REGISTRY")
-	}
-	seed := newSeed()
-	dir, cache := newContext(t, seed, "main"), t.TempDir()
-	image := host + "/interop/" + strings.ToLower(seed) + ":1.0"
-	golden := d.mustBuild(t, build{context: dir, exports: []string{target(cache, "main")}})
-	d.exportImage(t, dir, "type=image,push=true,name="+image)
+	d := newDaemon(t)
+	for _, k := range []kind{openReg, basicReg, tokenReg, debianReg} {
+		t.Run(k.name, func(t *testing.T) {
+			dir, cache, images := newContext(t, newSeed(), "main"), layout(t.TempDir()), newRepository(t, k.name)
+			golden := d.mustBuild(t, build{context: dir, exports: []string{maximal(cache, "main")}})
+			d.exportImage(t, dir, "type=image,push=true,name="+images.ref("1.0"))
 
-	larder(t, "copy", "--from", source(cache, "main"), "--to", "type=inline,ref="+image)
-	location := "type=registry,ref=" + image
-	if got := inspect(t, location).Encoding; got != "inline" {
-		t.Errorf("the encoding is %q, want inline", got)
+			mustCopy(t, cache.source("main"), "type=inline,ref="+images.ref("1.0"))
+			mustHaveInline(t, images, "1.0")
+			d.mustReuse(t, dir, images.source("1.0"), golden)
+		})
 	}
-	mustVerify(t, location)
-	d.mustReuse(t, dir, location, golden)
+}
+
+// TestInlineByBuildKit has BuildKit put the cache into the image that it
+// pushes, and larder copy the image, and make a cache of its own of it.
+func TestInlineByBuildKit(t *testing.T) {
+	d := newDaemon(t)
+	for _, compression := range compressions {
+		t.Run(compression, func(t *testing.T) {
+			d.prune(t)
+			dir, images, copied := newContext(t, newSeed(), "main"), newRepository(t, openReg.name), layout(t.TempDir())
+			output := "type=image,push=true,oci-mediatypes=true,force-compression=true,compression=" + compression + ",name=" + images.ref("1.0")
+			d.exportImage(t, dir, output, "--export-cache", "type=inline")
+			golden := d.mustBuild(t, build{context: dir})
+			mustHaveInline(t, images, "1.0")
+
+			mustCopy(t, images.source("1.0"), copied.target("image"))
+			mustHaveInline(t, copied, "image")
+			d.mustReuse(t, dir, copied.source("image"), golden)
+
+			larder(t, "copy", "--encoding", "oci-manifest", "--from", images.source("1.0"), "--to", copied.target("main"))
+			mustDescribe(t, copied, "main")
+			d.mustReuse(t, dir, copied.source("main"), golden)
+		})
+	}
+}
+
+// mustHaveInline compares what larder says of a cache inside an image with the
+// layers that the image has.
+func mustHaveInline(t *testing.T, p place, ref string) {
+	t.Helper()
+	image := parse[struct {
+		Config descriptor
+		Layers []descriptor
+	}](t, p.document(t, ref))
+	config := parse[struct {
+		RootFS struct {
+			DiffIDs []string `json:"diff_ids"`
+		}
+	}](t, p.blob(t, image.Config.Digest))
+	got := inspect(t, p.source(ref))
+	if got.Encoding != "inline" || got.Totals.Results == 0 || len(got.Layers) != len(image.Layers) {
+		t.Fatalf("inspect %s = %q, %+v, want an inline cache with %d layers", p.source(ref), got.Encoding, got.Totals, len(image.Layers))
+	}
+	for i, l := range got.Layers {
+		want := image.Layers[i]
+		if l.Digest != want.Digest || l.Size != want.Size || l.MediaType != want.MediaType || l.DiffID != config.RootFS.DiffIDs[i] {
+			t.Errorf("layer %d = %+v, want %+v with the diffID %s", i, l, want, config.RootFS.DiffIDs[i])
+		}
+	}
+	mustHold(t, p, got)
+	mustVerify(t, p.source(ref))
 }

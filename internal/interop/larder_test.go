@@ -5,42 +5,62 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // inspection is what "larder inspect --json" promises.
 type inspection struct {
 	Ref, Digest, Encoding string
-	Layers                []struct {
-		Digest    string `json:"digest"`
-		DiffID    string `json:"diffID"`
-		Size      int64  `json:"size"`
-		MediaType string `json:"mediaType"`
-		Parent    int    `json:"parent"`
-	}
-	Records []struct {
-		Digest string   `json:"digest"`
-		Layers []string `json:"layers"`
-	}
-	Totals struct{ Layers, Records int }
+	Size                  int64
+	Layers                []inspectedLayer
+	Records               []inspectedRecord
+	Totals                struct{ Layers, Blobs, Bytes, Records, Results int64 }
+	Problems              []string
+}
+
+type inspectedLayer struct {
+	Digest, DiffID string
+	Size           int64
+	MediaType      string
+	CreatedAt      *time.Time
+	Parent         int
+}
+
+type inspectedRecord struct {
+	Digest    string
+	Layers    []string
+	CreatedAt *time.Time
+	Inputs    [][]inspectedLink
+}
+
+type inspectedLink struct {
+	Record   int
+	Selector string
 }
 
 // verification is what "larder verify --json" promises.
 type verification struct {
 	OK               bool
+	Blobs, Bytes     int64
 	Missing, Corrupt []struct {
 		Digest string `json:"digest"`
 	}
 	RecordsLost int
 }
 
-// runLarder runs the command and returns its standard output, also of a run
-// that failed.
-func runLarder(ctx context.Context, program string, args ...string) ([]byte, error) {
+// runLarder runs the command with more variables in its environment, and
+// returns its standard output, also of a run that failed.
+func runLarder(ctx context.Context, environ []string, args ...string) ([]byte, error) {
 	var out, messages bytes.Buffer
-	cmd := exec.CommandContext(ctx, program, args...)
+	cmd := exec.CommandContext(ctx, builtOnce.larder, args...)
+	cmd.Env = append(os.Environ(), environ...)
 	cmd.Stdout, cmd.Stderr = &out, &messages
 	if err := cmd.Run(); err != nil {
 		return out.Bytes(), fmt.Errorf("larder %s: %w\n%s%s", strings.Join(args, " "), err, &out, &messages)
@@ -50,7 +70,7 @@ func runLarder(ctx context.Context, program string, args ...string) ([]byte, err
 
 func larder(t *testing.T, args ...string) []byte {
 	t.Helper()
-	out, err := runLarder(t.Context(), built(t).larder, args...)
+	out, err := runLarder(t.Context(), nil, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,18 +92,37 @@ func inspect(t *testing.T, location string) inspection {
 }
 
 // mustVerify checks that larder finds a cache whole.
-func mustVerify(t *testing.T, location string) {
+func mustVerify(t *testing.T, location string) verification {
 	t.Helper()
 	v := parse[verification](t, larder(t, "verify", "--json", location))
 	if !v.OK || len(v.Missing)+len(v.Corrupt) > 0 || v.RecordsLost != 0 {
 		t.Errorf("verify %s = %+v, want it to be ok", location, v)
 	}
+	return v
 }
 
-// refs lists the tags at a location.
-func refs(t *testing.T, dir string) []string {
+// mustDescribe compares what larder says of a cache with what is there, and
+// has it checked by both. It returns what is there.
+func mustDescribe(t *testing.T, p place, ref string) inspection {
 	t.Helper()
-	list := parse[struct{ Refs []struct{ Ref string } }](t, larder(t, "ls", "--json", "type=local,src="+dir))
+	want := read(t, p, ref)
+	if len(want.Layers) == 0 || want.Totals.Results == 0 {
+		t.Fatalf("%s has %d layers and %d results", p.source(ref), len(want.Layers), want.Totals.Results)
+	}
+	if diff := cmp.Diff(want, inspect(t, p.source(ref)), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("inspect %s (-there +said):\n%s", p.source(ref), diff)
+	}
+	mustHold(t, p, want)
+	if v := mustVerify(t, p.source(ref)); v.Blobs != want.Totals.Blobs || v.Bytes != want.Totals.Bytes {
+		t.Errorf("verify %s checked %d blobs of %d bytes, want %d of %d", p.source(ref), v.Blobs, v.Bytes, want.Totals.Blobs, want.Totals.Bytes)
+	}
+	return want
+}
+
+// refs lists the tags of a directory.
+func refs(t *testing.T, l layout) []string {
+	t.Helper()
+	list := parse[struct{ Refs []struct{ Ref string } }](t, larder(t, "ls", "--json", "type=local,src="+string(l)))
 	var names []string
 	for _, r := range list.Refs {
 		names = append(names, r.Ref)

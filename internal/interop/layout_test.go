@@ -1,55 +1,34 @@
 package interop
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// layout is an independent, small reader of what buildctl exports: the measure
-// for what larder says of it.
+// layout is a directory of type=local.
 type layout string
 
-type descriptor struct {
-	MediaType   string            `json:"mediaType"`
-	Digest      string            `json:"digest"`
-	Size        int64             `json:"size"`
-	Annotations map[string]string `json:"annotations"`
-}
+func (l layout) source(tag string) string { return "type=local,src=" + string(l) + ",tag=" + tag }
 
-// cacheConfig is BuildKit's document about the cache.
-type cacheConfig struct {
-	Layers []struct {
-		Blob string `json:"blob"`
-	} `json:"layers"`
-	Records []json.RawMessage `json:"records"`
-}
+func (l layout) target(tag string) string { return "type=local,dest=" + string(l) + ",tag=" + tag }
 
-const cacheConfigType = "application/vnd.buildkit.cacheconfig.v0"
-
-func (l layout) blob(digest string) string {
+func (l layout) path(digest string) string {
 	return filepath.Join(string(l), "blobs", "sha256", strings.TrimPrefix(digest, "sha256:"))
-}
-
-func readJSON(path string, v any) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(text, v)
 }
 
 // digest returns what a tag points to.
 func (l layout) digest(tag string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(string(l), "index.json"))
+	if err != nil {
+		return "", err
+	}
 	var index struct{ Manifests []descriptor }
-	if err := readJSON(filepath.Join(string(l), "index.json"), &index); err != nil {
+	if err := json.Unmarshal(text, &index); err != nil {
 		return "", err
 	}
 	for _, d := range index.Manifests {
@@ -69,70 +48,29 @@ func (l layout) mustDigest(t *testing.T, tag string) string {
 	return digest
 }
 
-// config reads the cache config of a tag, in an image manifest or in an index.
-func (l layout) config(t *testing.T, tag string) (cacheConfig, map[string]descriptor) {
+func (l layout) document(t *testing.T, tag string) []byte {
 	t.Helper()
-	var manifest struct {
-		Config    descriptor
-		Layers    []descriptor
-		Manifests []descriptor
-	}
-	if err := readJSON(l.blob(l.mustDigest(t, tag)), &manifest); err != nil {
-		t.Fatal(err)
-	}
-	blobs := map[string]descriptor{}
-	config := manifest.Config
-	for _, d := range append(manifest.Layers, manifest.Manifests...) {
-		if d.MediaType == cacheConfigType {
-			config = d
-		} else {
-			blobs[d.Digest] = d
-		}
-	}
-	var c cacheConfig
-	if err := readJSON(l.blob(config.Digest), &c); err != nil {
-		t.Fatal(err)
-	}
-	return c, blobs
+	return l.blob(t, l.mustDigest(t, tag))
 }
 
-// layerWith finds the gzip layer that holds a file.
-func (l layout) layerWith(t *testing.T, tag, file string) string {
+func (l layout) blob(t *testing.T, digest string) []byte {
 	t.Helper()
-	config, _ := l.config(t, tag)
-	for _, layer := range config.Layers {
-		has, err := tarHas(l.blob(layer.Blob), file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if has {
-			return layer.Blob
-		}
+	content, err := os.ReadFile(l.path(digest))
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("%s: no layer of %s holds %s", l, tag, file)
-	return ""
+	return content
 }
 
-func tarHas(path, file string) (bool, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return false, err
+// spoil puts a file in the place of a blob, as BuildKit stores blobs read-only.
+func (l layout) spoil(t *testing.T, digest string, d damage) {
+	t.Helper()
+	content := d(l.blob(t, digest))
+	err := os.Remove(l.path(digest))
+	if content != nil {
+		err = errors.Join(err, os.WriteFile(l.path(digest), content, 0o444))
 	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
 	if err != nil {
-		return false, err
-	}
-	for r := tar.NewReader(z); ; {
-		header, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		if header.Name == file {
-			return true, nil
-		}
+		t.Fatal(err)
 	}
 }

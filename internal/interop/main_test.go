@@ -2,13 +2,21 @@ package interop
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
+
+// full asks for every combination of what the tests go through. The small size,
+// which leaves out what differs from the usual in several ways at a time, runs
+// with all the other tests.
+var full = flag.Bool("interop.full", os.Getenv("LARDER_INTEROP") == "full", "run every combination")
 
 // programs are what the tests build for themselves, once.
 type programs struct {
@@ -32,10 +40,15 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(programDir)
+	err = errors.Join(writeDockerConfig(programDir), os.Setenv("DOCKER_CONFIG", programDir))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	return m.Run()
 }
 
-// built returns the programs; only tests that are not skipped ask for them.
+// built builds the programs, once: only tests that are not skipped ask for it.
 func built(t *testing.T) programs {
 	t.Helper()
 	buildOnce.Do(func() {
@@ -60,6 +73,21 @@ func goBuild(ctx context.Context, dir, out, pkg string) error {
 		return fmt.Errorf("go build %s: %w\n%s", pkg, err, text)
 	}
 	return nil
+}
+
+// variable is where the testbed has the address of a server.
+func variable(server string) string {
+	return "LARDER_TEST_" + strings.ToUpper(strings.ReplaceAll(server, "-", "_"))
+}
+
+// address is where a server of the testbed listens.
+func address(t *testing.T, server string) string {
+	t.Helper()
+	a := os.Getenv(variable(server))
+	if a == "" {
+		unavailable(t, "there is nothing in "+variable(server))
+	}
+	return a
 }
 
 // unavailable ends a test that lacks a program of the testbed.

@@ -1,0 +1,48 @@
+package interop
+
+import "testing"
+
+// place is somewhere that BuildKit and larder keep caches. It spells the refs
+// there as both know them, and has a way of its own, which is neither's, to
+// what is really there.
+type place interface {
+	source(ref string) string // to read
+	target(ref string) string // to write
+
+	document(t *testing.T, ref string) []byte // what the ref points to
+	blob(t *testing.T, digest string) []byte
+	spoil(t *testing.T, digest string, d damage)
+}
+
+// damage is what happens to a blob behind everybody's back: it returns what is
+// left of the content, or nil if nothing is.
+type damage func(content []byte) []byte
+
+func removed([]byte) []byte { return nil }
+
+func truncated(content []byte) []byte { return content[:len(content)/2] }
+
+func changed(content []byte) []byte {
+	content[len(content)/2] ^= 1
+	return content
+}
+
+// kind is a sort of place.
+type kind struct {
+	name     string
+	encoding string                   // of what BuildKit writes there unless told otherwise
+	open     func(t *testing.T) place // returns an empty place of the test's own
+}
+
+var local = kind{"local", "oci-manifest", func(t *testing.T) place { t.Helper(); return layout(t.TempDir()) }}
+
+func kinds() []kind { return []kind{local, openReg, basicReg, tokenReg, debianReg} }
+
+// maximal spells the export of all steps to a ref for buildctl.
+func maximal(p place, ref string) string { return p.target(ref) + ",mode=max" }
+
+// mustCopy has larder copy a cache.
+func mustCopy(t *testing.T, from, to string) {
+	t.Helper()
+	larder(t, "copy", "--quiet", "--from", from, "--to", to)
+}
