@@ -32,6 +32,9 @@ type Options struct {
 	Location string
 	// Keys says where objects lie.
 	Keys Keys
+	// CheckRef returns an error matching ErrInvalid if a name, which has passed
+	// [backend.CheckRefName], cannot be a ref's here; nil accepts every name.
+	CheckRef func(name string) error
 	// RefreshAge bounds how old content gets that is in use: Put renews what is
 	// there if it is older than half of it. 0 means [DefaultRefreshAge], and
 	// less that every Put renews.

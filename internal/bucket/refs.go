@@ -21,7 +21,7 @@ func (b *Backend) GetRef(ctx context.Context, name string) (backend.Ref, error) 
 }
 
 func (b *Backend) getRef(ctx context.Context, name string) (backend.Ref, error) {
-	key, err := b.opts.Keys.ref(name)
+	key, err := b.refObject(name)
 	if err != nil {
 		return backend.Ref{}, err
 	}
@@ -79,7 +79,16 @@ func (b *Backend) writable(name string) (string, error) {
 	if backend.IsDigest(name) {
 		return "", fmt.Errorf("%w: ref name %s is a digest, which can only be read", backend.ErrInvalid, name)
 	}
-	return b.opts.Keys.ref(name)
+	return b.refObject(name)
+}
+
+// refObject returns the key of a ref.
+func (b *Backend) refObject(name string) (string, error) {
+	key, err := b.opts.Keys.ref(name)
+	if err == nil && b.opts.CheckRef != nil {
+		err = b.opts.CheckRef(name)
+	}
+	return key, err
 }
 
 // DeleteRef removes a ref.
@@ -117,6 +126,9 @@ func ignoreNotFound(err error) error {
 func (b *Backend) ListRefs(ctx context.Context) iter.Seq2[backend.RefInfo, error] {
 	return list(ctx, b, "list refs", b.opts.Keys.Manifests, func(o Object) (string, backend.RefInfo, bool) {
 		name, ok := b.opts.Keys.name(o.Key)
+		if _, err := b.refObject(name); err != nil {
+			ok = false
+		}
 		return name, backend.RefInfo{Name: name, Version: o.Version, ModTime: o.ModTime}, ok
 	})
 }
