@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/backend/azblob"
 	"github.com/larder-build/larder/backend/local"
 	"github.com/larder-build/larder/backend/mem"
 	"github.com/larder-build/larder/backend/registry"
@@ -53,6 +54,7 @@ func Mux(opts Options) *backend.Mux {
 			return wrap.Recommended(b, opts.Wrap)
 		},
 	}
+	m.Register(azblob.Driver())
 	m.Register(local.Driver())
 	m.Register(mem.Driver())
 	m.Register(registry.Driver())

@@ -1,0 +1,220 @@
+package azblob
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/bucket"
+)
+
+// maxBlocks is how many blocks a blob may have.
+//
+// Source: learn.microsoft.com/rest/api/storageservices/put-block-list.
+const maxBlocks = 50_000
+
+// store is a container in the SDK's hands.
+type store struct {
+	container *container.Client
+	account   account
+	opts      Options
+	transport *transport
+}
+
+var (
+	_ bucket.Store    = (*store)(nil)
+	_ bucket.Uploader = (*store)(nil)
+	_ bucket.Toucher  = (*store)(nil)
+)
+
+// Features implements [bucket.Store].
+func (s *store) Features() bucket.Features {
+	return bucket.Features{Create: true, Replace: true, ConditionalDelete: true, MaxParts: maxBlocks}
+}
+
+// Close implements [bucket.Store].
+func (s *store) Close() error {
+	s.transport.idle()
+	return nil
+}
+
+func (s *store) createContainer(ctx context.Context) error {
+	_, err := s.container.Create(ctx, nil)
+	if codeOf(err) == "ContainerAlreadyExists" {
+		return nil
+	}
+	return s.failure(err)
+}
+
+// Head implements [bucket.Store].
+func (s *store) Head(ctx context.Context, key string) (bucket.Object, error) {
+	resp, err := s.container.NewBlobClient(key).GetProperties(ctx, nil)
+	if err != nil {
+		return bucket.Object{}, s.failure(err)
+	}
+	return bucket.Object{
+		Size: value(resp.ContentLength, -1), Version: versionOf(resp.ETag), ModTime: value(resp.LastModified, time.Time{}),
+		Metadata: plainMetadata(resp.Metadata),
+	}, nil
+}
+
+// Get implements [bucket.Store].
+func (s *store) Get(ctx context.Context, key string, off, n int64) (io.ReadCloser, bucket.Object, error) {
+	span := blob.HTTPRange{Offset: off}
+	if n > 0 {
+		span.Count = n
+	}
+	resp, err := s.container.NewBlobClient(key).DownloadStream(ctx, &blob.DownloadStreamOptions{Range: span})
+	if err != nil {
+		return nil, bucket.Object{}, s.failure(err)
+	}
+	o := bucket.Object{Size: value(resp.ContentLength, -1), Version: versionOf(resp.ETag), ModTime: value(resp.LastModified, time.Time{})}
+	if resp.ContentRange != nil {
+		o.Size = totalOf(*resp.ContentRange)
+	}
+	return &reader{resp.Body}, o, nil
+}
+
+// totalOf reads "bytes 0-9/100", or returns -1.
+func totalOf(contentRange string) int64 {
+	var first, last, total int64
+	if _, err := fmt.Sscanf(contentRange, "bytes %d-%d/%d", &first, &last, &total); err != nil {
+		return -1
+	}
+	return total
+}
+
+// reader is a blob's body.
+type reader struct{ io.ReadCloser }
+
+// Read implements [io.Reader].
+func (r *reader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	return n, bodyError(err)
+}
+
+// Put implements [bucket.Store].
+func (s *store) Put(ctx context.Context, key string, body bucket.Body, cond backend.Condition) (bucket.Object, error) {
+	content := newContent(body)
+	defer content.end()
+	resp, err := s.container.NewBlockBlobClient(key).Upload(ctx, content, &blockblob.UploadOptions{AccessConditions: conditions(cond)})
+	if err != nil {
+		return bucket.Object{}, content.reason(s.failure(err))
+	}
+	return bucket.Object{Size: body.Size, Version: versionOf(resp.ETag), ModTime: value(resp.LastModified, time.Time{})}, nil
+}
+
+// Delete implements [bucket.Store]. There is one key: a batch would be a request
+// to the container.
+func (s *store) Delete(ctx context.Context, keys []string) error {
+	for _, key := range keys {
+		_, err := s.container.NewBlobClient(key).Delete(ctx, nil)
+		if err != nil && codeOf(err) != "BlobNotFound" {
+			return s.failure(err)
+		}
+	}
+	return nil
+}
+
+// DeleteIf implements [bucket.Store].
+func (s *store) DeleteIf(ctx context.Context, key string, v backend.Version) error {
+	_, err := s.container.NewBlobClient(key).Delete(ctx, &blob.DeleteOptions{AccessConditions: conditions(backend.Match(v))})
+	if codeOf(err) == "BlobNotFound" {
+		return &bucket.Failure{Kind: backend.ErrConflict, Err: s.responseError(err)}
+	}
+	return s.failure(err)
+}
+
+// Touch implements [bucket.Toucher]: writing the metadata that is there renews
+// the age of a blob, and its ETag.
+func (s *store) Touch(ctx context.Context, key string, o bucket.Object) (bucket.Object, error) {
+	resp, err := s.container.NewBlobClient(key).SetMetadata(ctx, sdkMetadata(o.Metadata), &blob.SetMetadataOptions{
+		AccessConditions: conditions(backend.Match(o.Version)),
+	})
+	if err != nil {
+		if codeOf(err) == "ConditionNotMet" { // somebody else has renewed it
+			return s.Head(ctx, key)
+		}
+		return o, s.failure(err)
+	}
+	o.Version, o.ModTime = versionOf(resp.ETag), value(resp.LastModified, o.ModTime)
+	return o, nil
+}
+
+func plainMetadata(m map[string]*string) map[string]string {
+	plain := make(map[string]string, len(m))
+	for name, v := range m {
+		plain[name] = value(v, "")
+	}
+	return plain
+}
+
+func sdkMetadata(m map[string]string) map[string]*string {
+	sdk := make(map[string]*string, len(m))
+	for name, v := range m {
+		sdk[name] = &v
+	}
+	return sdk
+}
+
+// List implements [bucket.Store].
+func (s *store) List(ctx context.Context, prefix, token string) (bucket.Page, error) {
+	opts := &container.ListBlobsFlatOptions{Prefix: &prefix}
+	if token != "" {
+		opts.Marker = &token
+	}
+	resp, err := s.container.NewListBlobsFlatPager(opts).NextPage(ctx)
+	if err != nil {
+		return bucket.Page{}, s.failure(err)
+	}
+	page := bucket.Page{Next: value(resp.NextMarker, "")}
+	if resp.Segment == nil {
+		return page, nil
+	}
+	for _, item := range resp.Segment.BlobItems {
+		if item.Name == nil || item.Properties == nil || value(item.Properties.ResourceType, "") == "directory" {
+			continue // accounts with a hierarchical namespace list directories too
+		}
+		p := item.Properties
+		page.Objects = append(page.Objects, bucket.Object{
+			Key: *item.Name, Size: value(p.ContentLength, -1), Version: versionOf(p.ETag), ModTime: value(p.LastModified, time.Time{}),
+		})
+	}
+	return page, nil
+}
+
+// conditions returns the ETags that a condition is about.
+func conditions(cond backend.Condition) *blob.AccessConditions {
+	m := &blob.ModifiedAccessConditions{}
+	if v, ok := cond.Version(); ok {
+		m.IfMatch = new(azcore.ETag(v))
+	}
+	if cond.IsAbsent() {
+		m.IfNoneMatch = new(azcore.ETagAny)
+	}
+	return &blob.AccessConditions{ModifiedAccessConditions: m}
+}
+
+// versionOf returns an ETag in the form of headers: listings leave out the
+// quotation marks.
+func versionOf(tag *azcore.ETag) backend.Version {
+	if tag == nil || *tag == "" {
+		return ""
+	}
+	return backend.Version(`"` + strings.Trim(string(*tag), `"`) + `"`)
+}
+
+func value[T any](p *T, otherwise T) T {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}

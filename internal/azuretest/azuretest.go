@@ -1,0 +1,311 @@
+// Package azuretest is Azure's blob service in this process, for tests: one
+// account with containers and block blobs in memory. It is strict: it checks
+// signatures of keys and SAS, the permissions of the latter, conditions, block
+// lists, checksums and ranges, and answers with the service's own codes.
+//
+// Source: learn.microsoft.com/rest/api/storageservices, "Blob service REST API",
+// and, for what it leaves open, the answers of Azurite 3.37.
+package azuretest
+
+import (
+	"context"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The one account of a server: that of Azurite, whose key its documentation
+// publishes.
+const (
+	Account = "devstoreaccount1"
+	Key     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+
+// TB is what New needs of a testing.TB.
+type TB interface {
+	Helper()
+	Cleanup(func())
+}
+
+// Options chooses how the service behaves. The zero value is the service as it
+// is documented.
+type Options struct {
+	// TLS serves HTTPS with a certificate of its own; see Server.CA. Tokens are
+	// accepted over TLS alone.
+	TLS bool
+	// Tokens are the bearer tokens that are accepted.
+	Tokens []string
+	// Containers exist from the start.
+	Containers []string
+	// PageSize is the longest page of a listing; 0 means 5000.
+	PageSize int
+	// EmptyPages lists nothing in every other page, as the service may when a
+	// listing crosses partitions.
+	EmptyPages bool
+	// NoKeys refuses account keys, as an account with
+	// allowSharedKeyAccess=false.
+	NoKeys bool
+	// MaxBlocks is how many blocks a blob may have; 0 means 50,000.
+	MaxBlocks int
+	// Latency passes before each request is looked at.
+	Latency time.Duration
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Server is a running service. Its methods may be called at any time from many
+// goroutines.
+type Server struct {
+	// URL is the account's, "http://127.0.0.1:port/devstoreaccount1".
+	URL string
+	// Host is the address, "127.0.0.1:port".
+	Host string
+
+	options Options
+	front   *httptest.Server
+	closing context.Context // ends when Close begins
+	close   context.CancelFunc
+
+	mu         sync.Mutex // guards all below
+	containers map[string]*container
+	requests   []*Request
+	serial     int
+}
+
+// Request is a request that the service has got.
+type Request struct {
+	// Op is the operation in the words of its documentation: "Put Blob".
+	Op string
+	// Container and Blob are what it is about.
+	Container, Blob string
+	// Status is that of the answer, and Code the error's; "" is none.
+	Status int
+	Code   string
+	// Received is the number of bytes of the body.
+	Received int64
+}
+
+// New starts a service that ends with the test.
+func New(tb TB, o Options) *Server {
+	tb.Helper()
+	s := Start(o)
+	tb.Cleanup(s.Close)
+	return s
+}
+
+// Start starts a service. The caller closes it.
+func Start(o Options) *Server {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Server{options: o, containers: make(map[string]*container)}
+	s.closing, s.close = context.WithCancel(context.Background()) //nolint:forbidigo // the life of a server that no call governs
+	for _, name := range o.Containers {
+		s.containers[name] = newContainer()
+	}
+	s.front = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	s.front.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that go away look like bugs to it
+	if o.TLS {
+		s.front.StartTLS()
+	} else {
+		s.front.Start()
+	}
+	s.Host = s.front.Listener.Addr().String()
+	s.URL = s.front.URL + "/" + Account
+	return s
+}
+
+// Close stops the service and waits for the requests under way.
+func (s *Server) Close() {
+	s.close()
+	s.front.Close()
+}
+
+// CA returns the certificate to trust for Options.TLS, in PEM.
+func (s *Server) CA() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.front.Certificate().Raw})
+}
+
+// serve notes a request and answers it.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	s.pause(r)
+	call, f := s.newCall(w, r)
+	if f == nil {
+		f = s.authorize(call)
+	}
+	if f == nil {
+		f = s.dispatch(call)
+	}
+	if f != nil {
+		// Otherwise net/http closes the connection, and lingers over that.
+		_, _ = io.Copy(io.Discard, r.Body) // or the client has gone
+		s.note(call, f.Status, f.Code)
+		f.write(w, r, call.id, s.options.Now())
+	}
+}
+
+func (s *Server) dispatch(c *call) *Failure {
+	handlers := map[string]func(*call) *Failure{
+		opCreateContainer: s.createContainer,
+		opContainerProps:  s.containerProperties,
+		opDeleteContainer: s.deleteContainer,
+		opListBlobs:       s.listBlobs,
+		opPutBlob:         s.putBlob,
+		opGetBlob:         s.getBlob,
+		opBlobProps:       s.getBlob,
+		opDeleteBlob:      s.deleteBlob,
+		opSetMetadata:     s.setMetadata,
+		opPutBlock:        s.putBlock,
+		opPutBlockList:    s.putBlockList,
+		opGetBlockList:    s.getBlockList,
+	}
+	handle, ok := handlers[c.op]
+	if !ok {
+		return fail(http.StatusBadRequest, "UnsupportedHttpVerb", "The resource doesn't support specified Http Verb.")
+	}
+	return handle(c)
+}
+
+// pause is the distance between client and server.
+func (s *Server) pause(r *http.Request) {
+	if s.options.Latency == 0 {
+		return
+	}
+	timer := time.NewTimer(s.options.Latency)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.Context().Done():
+	case <-s.closing.Done():
+	}
+}
+
+// note records how a request was answered.
+func (s *Server) note(c *call, status int, code string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = append(s.requests, &Request{
+		Op: c.op, Container: c.container, Blob: c.blob, Status: status, Code: code, Received: c.received,
+	})
+}
+
+// Requests returns a copy of the requests that were answered so far.
+func (s *Server) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]Request, len(s.requests))
+	for i, r := range s.requests {
+		all[i] = *r
+	}
+	return all
+}
+
+// Count returns how many requests there were with one of these operations, or
+// at all if none is named.
+func (s *Server) Count(ops ...string) int {
+	n := 0
+	for _, r := range s.Requests() {
+		if len(ops) == 0 || slices.Contains(ops, r.Op) {
+			n++
+		}
+	}
+	return n
+}
+
+// Forget forgets the requests so far.
+func (s *Server) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = nil
+}
+
+// Put stores a blob, in a container that it creates, without any check.
+func (s *Server) Put(container, name string, data []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.containers[container]
+	if !ok {
+		c = newContainer()
+		s.containers[container] = c
+	}
+	s.write(c.blob(name), data, nil, "application/octet-stream")
+}
+
+// Get returns the content of a blob, or false.
+func (s *Server) Get(container, name string) ([]byte, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, f := s.find(container, name)
+	if f != nil {
+		return nil, false
+	}
+	return slices.Clone(b.data), true
+}
+
+// Age makes a blob look as if it had last been written some time before.
+func (s *Server) Age(container, name string, by time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, f := s.find(container, name)
+	if f != nil {
+		return fmt.Errorf("no blob %q in container %q", name, container)
+	}
+	b.modified = b.modified.Add(-by)
+	return nil
+}
+
+// Names returns the names of the blobs of a container, sorted.
+func (s *Server) Names(container string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.containers[container]
+	if !ok {
+		return nil
+	}
+	return c.names()
+}
+
+// Metadata returns the metadata of a blob, by names in lower case.
+func (s *Server) Metadata(container, name string) map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, f := s.find(container, name)
+	if f != nil {
+		return nil
+	}
+	found := make(map[string]string)
+	for key := range b.metadata {
+		found[strings.ToLower(key)] = b.metadata.Get(key)
+	}
+	return found
+}
+
+// Staged returns how many blocks of a container wait to be committed.
+func (s *Server) Staged(container string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.containers[container]
+	if !ok {
+		return 0
+	}
+	n := 0
+	for _, b := range c.blobs {
+		n += len(b.staged)
+	}
+	return n
+}
+
+// HasContainer reports whether a container exists.
+func (s *Server) HasContainer(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.containers[name]
+	return ok
+}
