@@ -12,71 +12,40 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/larder-build/larder"
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/backend/registry"
 	"github.com/larder-build/larder/backend/wrap"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/faultproxy"
+	"github.com/larder-build/larder/internal/faultsuite"
 	"github.com/larder-build/larder/internal/registrytest"
 )
 
-// faults are what may happen to any request.
-func faults() map[string]registrytest.Fault {
-	answer := func(status int, code string) registrytest.Fault {
-		return registrytest.Fault{Failure: registrytest.Failure{Status: status, Code: code, Message: "on purpose"}}
+// disturbed is the suite of faults over a registry.
+func disturbed(t *testing.T, server string, opts registry.Options) {
+	t.Helper()
+	unauthorized := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="http://nowhere.invalid/",error="invalid_token"`)
+		http.Error(w, "", http.StatusUnauthorized)
 	}
-	expired := answer(http.StatusUnauthorized, "UNAUTHORIZED")
-	expired.Match = func(r registrytest.Request) bool {
-		// There it would mean that the credentials are wrong.
-		return r.Op != registrytest.OpPing && r.Op != registrytest.OpToken
-	}
-	return map[string]registrytest.Fault{
-		"reset":             {Kind: registrytest.Reset},
-		"reset in the body": {Kind: registrytest.Reset, After: 100},
-		"truncated":         {Kind: registrytest.Truncate, After: 50},
-		"lost answer":       {Kind: registrytest.Lost},
-		"429":               answer(http.StatusTooManyRequests, "TOOMANYREQUESTS"),
-		"500":               answer(http.StatusInternalServerError, "UNKNOWN"),
-		"502 of a proxy":    answer(http.StatusBadGateway, ""),
-		"401":               expired,
-	}
+	faultsuite.Run(t, faultsuite.Harness{
+		Server: server,
+		Open: func(tb testing.TB, url, store string) backend.Backend {
+			tb.Helper()
+			return open(tb, strings.TrimPrefix(url, "http://")+"/faults/"+store, opts)
+		},
+		Expired: faultproxy.Fault{Answer: unauthorized, Match: func(r *http.Request) bool {
+			// Elsewhere it would mean that the credentials are wrong.
+			return strings.HasPrefix(r.URL.Path, "/v2/") && r.URL.Path != "/v2/"
+		}},
+	})
 }
 
-// TestFaultsAtEveryRequest lets one request after the other of an export and an
-// import go wrong: both succeed all the same.
-func TestFaultsAtEveryRequest(t *testing.T) {
-	m, blobs := cacheOf(t, 3)
-	for name, fault := range faults() {
-		t.Run(name, func(t *testing.T) {
-			s := registrytest.New(t, registrytest.Options{Auth: &registrytest.Auth{Tokens: true, Users: accounts}})
-			for n, struck := 0, true; struck; n++ {
-				s.Heal()
-				s.Forget()
-				fault := fault
-				fault.Skip = n
-				s.Inject(fault)
-				b := wrap.Recommended(
-					open(t, newRepository(s.Host), registry.Options{Keychain: login("writer", "s3cret-of-writer")}),
-					wrap.Options{Retry: wrap.RetryOptions{First: time.Microsecond}},
-				)
-				to := larder.Target{Backend: b, Ref: "main"}
-				if _, err := larder.Export(t.Context(), m, blobs, []larder.Target{to}, larder.ExportOptions{}); err != nil {
-					t.Fatalf("Export(fault at request %d) = %v, want nil", n+1, err)
-				}
-				found, _, err := larder.Import(t.Context(), []larder.Target{to}, larder.ImportOptions{})
-				if err != nil || len(found.Manifest.Layers) != 3 {
-					t.Fatalf("Import(fault at request %d) = %v, %v, want 3 layers", n+1, found, err)
-				}
-				for i, l := range found.Manifest.Layers {
-					data, err := read(t.Context(), b, l.Descriptor(), 0, -1)
-					if err != nil || int64(len(data)) != l.Size {
-						t.Fatalf("Open(layer %d, fault at request %d) = %d bytes, %v, want %d", i, n+1, len(data), err, l.Size)
-					}
-				}
-				struck = len(s.Requests()) > n
-			}
-		})
-	}
+// TestFaults lets requests go wrong before a registry that demands tokens. The
+// second layer is sent in chunks, the third whole.
+func TestFaults(t *testing.T) {
+	s := registrytest.New(t, registrytest.Options{Auth: &registrytest.Auth{Tokens: true, Users: accounts}})
+	disturbed(t, s.URL, registry.Options{Keychain: login("writer", "s3cret-of-writer"), ChunkSize: 3000})
 }
 
 // TestUploadGoesOn breaks an upload in chunks: what has arrived is not sent

@@ -96,3 +96,10 @@ func TestMissingBlobOnServers(t *testing.T) {
 		t.Errorf("PutRef(manifest of a missing blob) = %v, want %v and its digest", err, backend.ErrNotFound)
 	}
 }
+
+// TestFaultsOfServers is TestFaults over the reference registry. Its tokens come
+// from a server of their own, which nothing disturbs.
+func TestFaultsOfServers(t *testing.T) {
+	host := address(t, "LARDER_TEST_REGISTRY_TOKEN")
+	disturbed(t, "http://"+host, registry.Options{Keychain: login("writer", "testbed"), ChunkSize: 3000})
+}

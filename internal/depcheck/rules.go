@@ -37,7 +37,9 @@ func planned() []string {
 }
 
 // testHelpers are packages for tests, which only tests link.
-func testHelpers() []string { return []string{"./backend/backendtest/...", "./internal/faultsuite", "./internal/fixtures"} }
+func testHelpers() []string {
+	return []string{"./backend/backendtest/...", "./internal/faultsuite", "./internal/fixtures"}
+}
 
 // top are the packages that put everything together.
 func top() []string { return []string{"./backend/all", "./internal/cli/...", "./examples/..."} }

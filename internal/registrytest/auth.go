@@ -120,7 +120,7 @@ func (s *Server) authorizeToken(w http.ResponseWriter, r *http.Request, needs []
 			return nil
 		}
 	}
-	w.Header().Set("WWW-Authenticate", s.challenge(needs, reason))
+	w.Header().Set("WWW-Authenticate", s.challenge(r, needs, reason))
 	return errUnauthorized()
 }
 
@@ -145,8 +145,8 @@ func (s *Server) useToken(name string, needs []access) string {
 	return ""
 }
 
-func (s *Server) challenge(needs []access, reason string) string {
-	text := fmt.Sprintf("Bearer realm=%q,service=%q", s.URL+tokenPath, serviceName)
+func (s *Server) challenge(r *http.Request, needs []access, reason string) string {
+	text := fmt.Sprintf("Bearer realm=%q,service=%q", s.origin(r)+tokenPath, serviceName)
 	if scopes := formatScopes(needs); scopes != "" {
 		text += fmt.Sprintf(",scope=%q", scopes)
 	}

@@ -2,34 +2,23 @@ package registrytest
 
 import (
 	"io"
-	"net"
 	"net/http"
+
+	"github.com/larder-build/larder/internal/faultproxy"
 )
 
-// Kind is what goes wrong.
-type Kind int
-
-// The kinds of fault.
+// The kinds of fault are those of package faultproxy.
 const (
-	// Answer answers with Fault.Failure in place of doing what was asked.
-	Answer Kind = iota
-	// Reset resets the connection after Fault.After bytes of the request's
-	// body or, where it has none, of the answer's.
-	Reset
-	// Stall moves no byte and answers nothing from there on, until the client
-	// has gone or the server closes. That the client has gone may go unnoticed
-	// while it still had a body to send.
-	Stall
-	// Truncate closes the connection after Fault.After bytes of the answer's
-	// body.
-	Truncate
-	// Lost does what was asked and resets the connection before the answer.
-	Lost
+	Answer   = faultproxy.Answer
+	Reset    = faultproxy.Reset
+	Stall    = faultproxy.Stall
+	Truncate = faultproxy.Truncate
+	Lost     = faultproxy.Lost
 )
 
 // Fault is something that goes wrong with some of the requests.
 type Fault struct {
-	Kind Kind
+	Kind faultproxy.Kind
 	// Op limits the fault to one kind of request, Match to what it accepts; it
 	// must not call the server. With neither every request counts, those for
 	// tokens and to the storage service included.
@@ -78,102 +67,14 @@ func (s *Server) strike(r Request) *Fault {
 }
 
 // around answers a request under a fault; nil is none.
-func (f *Fault) around(s *Server, w http.ResponseWriter, r *http.Request, do http.HandlerFunc) {
-	if f == nil {
-		do(w, r)
-		return
+func (f *Fault) around(closing <-chan struct{}, w http.ResponseWriter, r *http.Request, do http.HandlerFunc) {
+	var fault *faultproxy.Fault
+	if f != nil {
+		answer := func(w http.ResponseWriter, _ *http.Request) { f.Failure.write(w) }
+		fault = &faultproxy.Fault{Kind: f.Kind, After: f.After, Answer: answer}
 	}
-	end := func() { f.end(s, r) }
-	switch {
-	case f.Kind == Answer:
-		f.Failure.write(w)
-	case f.Kind == Lost:
-		do(&lostWriter{header: make(http.Header)}, r)
-		end()
-	case f.Kind == Truncate:
-		do(&faultyWriter{ResponseWriter: w, left: f.After, end: end, headers: true}, r)
-		end() // the answer was shorter
-	case r.ContentLength != 0:
-		r.Body = &faultyBody{ReadCloser: r.Body, left: f.After, end: end}
-		do(&faultyWriter{ResponseWriter: w, end: end}, r)
-	case f.After > 0:
-		do(&faultyWriter{ResponseWriter: w, left: f.After, end: end, headers: true}, r)
-		end()
-	default:
-		end()
-	}
+	fault.Around(closing, w, r, do)
 }
-
-// end ends the connection of a request, and the handler with it.
-func (f *Fault) end(s *Server, r *http.Request) {
-	c, err := conn(r)
-	if err != nil {
-		panic(err)
-	}
-	if f.Kind == Stall {
-		select {
-		case <-r.Context().Done():
-		case <-s.closing.Done():
-		}
-	}
-	if tcp, ok := c.(*net.TCPConn); ok && f.Kind != Truncate {
-		// Without lingering, close sends a reset.
-		_ = tcp.SetLinger(0)
-	}
-	panic(http.ErrAbortHandler)
-}
-
-// faultyBody is a request's body that ends the connection after some bytes.
-type faultyBody struct {
-	io.ReadCloser
-	left int64
-	end  func()
-}
-
-func (b *faultyBody) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		b.end()
-	}
-	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	return n, err
-}
-
-// faultyWriter is an answer that ends the connection after some bytes of its
-// body, or before its headers.
-type faultyWriter struct {
-	http.ResponseWriter
-	headers bool
-	left    int64
-	end     func()
-}
-
-func (w *faultyWriter) WriteHeader(status int) {
-	if !w.headers {
-		w.end()
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *faultyWriter) Write(p []byte) (int, error) {
-	if !w.headers {
-		w.end()
-	}
-	n, err := w.ResponseWriter.Write(p[:min(int64(len(p)), w.left)])
-	w.left -= int64(n)
-	if n < len(p) && err == nil {
-		err = http.NewResponseController(w.ResponseWriter).Flush()
-		w.end()
-	}
-	return n, err
-}
-
-// lostWriter takes an answer that nobody will see.
-type lostWriter struct{ header http.Header }
-
-func (w *lostWriter) Header() http.Header         { return w.header }
-func (w *lostWriter) Write(p []byte) (int, error) { return len(p), nil }
-func (w *lostWriter) WriteHeader(int)             {}
 
 // notedWriter notes the answer in the list of requests.
 type notedWriter struct {

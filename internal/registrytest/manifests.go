@@ -124,7 +124,7 @@ func (s *Server) putManifest(w http.ResponseWriter, r *http.Request, at route) *
 	if f := s.storeManifest(at, m, doc, d); f != nil {
 		return f
 	}
-	w.Header().Set("Location", s.absolute(fmt.Sprintf("/v2/%s/manifests/%s", at.repo, d)))
+	w.Header().Set("Location", s.absolute(r, fmt.Sprintf("/v2/%s/manifests/%s", at.repo, d)))
 	w.Header().Set("Docker-Content-Digest", d.String())
 	w.WriteHeader(http.StatusCreated)
 	return nil

@@ -10,11 +10,9 @@ package registrytest
 import (
 	"context"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -23,6 +21,8 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/larder-build/larder/internal/faultproxy"
 )
 
 // TB is what New needs of a testing.TB.
@@ -85,15 +85,10 @@ func Start(o Options) *Server {
 	return s
 }
 
-// connKey is the key of a request's connection in its context.
-type connKey struct{}
-
 func newHTTP(serve http.HandlerFunc) *httptest.Server {
 	h := httptest.NewUnstartedServer(serve)
 	h.Config.ErrorLog = log.New(io.Discard, "", 0) // faults look like bugs to it
-	h.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		return context.WithValue(ctx, connKey{}, c)
-	}
+	h.Config.ConnContext = faultproxy.ConnContext
 	return h
 }
 
@@ -146,7 +141,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route route, do h
 	body := &notedBody{ReadCloser: r.Body, server: s, entry: entry}
 	r.Body = body
 	s.pause(r)
-	fault.around(s, noted, r, do)
+	fault.around(s.closing.Done(), noted, r, do)
 	noted.note(http.StatusOK, 0) // what net/http answers for a handler that only set headers
 }
 
@@ -361,19 +356,17 @@ func (s *Server) RevokeTokens() {
 	clear(s.tokens)
 }
 
-// conn returns the connection of a request.
-func conn(r *http.Request) (net.Conn, error) {
-	c, ok := r.Context().Value(connKey{}).(net.Conn)
-	if !ok {
-		return nil, errors.New("no connection in the context of the request")
-	}
-	return c, nil
+// origin is the registry as the client has called it, as distribution has it:
+// before it there may be a proxy.
+func (s *Server) origin(r *http.Request) string {
+	scheme, _, _ := strings.Cut(s.URL, ":")
+	return scheme + "://" + r.Host
 }
 
 // absolute returns the URL of a path on the registry.
-func (s *Server) absolute(path string) string {
+func (s *Server) absolute(r *http.Request, path string) string {
 	if s.options.RelativeLocations {
 		return path
 	}
-	return strings.TrimSuffix(s.URL, "/") + path
+	return s.origin(r) + path
 }

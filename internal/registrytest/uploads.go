@@ -39,7 +39,7 @@ func (s *Server) startUpload(w http.ResponseWriter, r *http.Request, at route) *
 		mounted := s.mount(at.repo, q.Get("from"), digest.Digest(q.Get("mount")))
 		switch {
 		case mounted:
-			return s.created(w, at.repo, q.Get("mount"))
+			return s.created(w, r, at.repo, q.Get("mount"))
 		case s.options.HarborMountError:
 			project, _, _ := strings.Cut(q.Get("from"), "/")
 			return &Failure{
@@ -54,7 +54,7 @@ func (s *Server) startUpload(w http.ResponseWriter, r *http.Request, at route) *
 		defer u.mu.Unlock()
 		return s.finish(w, r, u)
 	}
-	s.describe(w, u)
+	s.describe(w, r, u)
 	w.WriteHeader(http.StatusAccepted)
 	return nil
 }
@@ -114,7 +114,7 @@ func (s *Server) continueUpload(w http.ResponseWriter, r *http.Request, at route
 	case s.options.ACRNoResume && (u.spoilt || at.op == OpUploadStatus):
 		return errUploadInvalid()
 	case at.op == OpUploadStatus:
-		s.describe(w, u)
+		s.describe(w, r, u)
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
@@ -135,18 +135,18 @@ func (s *Server) continueUpload(w http.ResponseWriter, r *http.Request, at route
 	if f := s.receive(r, u); f != nil {
 		return f
 	}
-	s.describe(w, u)
+	s.describe(w, r, u)
 	w.WriteHeader(http.StatusAccepted)
 	return nil
 }
 
 // describe tells where and how far an upload is. The location changes with each
 // chunk, so that a client which does not follow it is noticed.
-func (s *Server) describe(w http.ResponseWriter, u *upload) {
+func (s *Server) describe(w http.ResponseWriter, r *http.Request, u *upload) {
 	query := url.Values{"_state": {fmt.Sprintf("%s.%d", u.id, len(u.data))}}
 	h := w.Header()
 	h.Set("Docker-Upload-UUID", u.id)
-	h.Set("Location", s.absolute(fmt.Sprintf("/v2/%s/blobs/uploads/%s?%s", u.repo, u.id, query.Encode())))
+	h.Set("Location", s.absolute(r, fmt.Sprintf("/v2/%s/blobs/uploads/%s?%s", u.repo, u.id, query.Encode())))
 	h.Set("Range", fmt.Sprintf("0-%d", max(len(u.data)-1, 0)))
 	h.Set("Content-Length", "0")
 }
@@ -227,7 +227,7 @@ func (s *Server) finish(w http.ResponseWriter, r *http.Request, u *upload) *Fail
 	s.mu.Lock()
 	s.repo(u.repo).blobs[want] = u.data
 	s.mu.Unlock()
-	return s.created(w, u.repo, want.String())
+	return s.created(w, r, u.repo, want.String())
 }
 
 func (s *Server) matches(u *upload, want digest.Digest) bool {
@@ -238,9 +238,9 @@ func (s *Server) matches(u *upload, want digest.Digest) bool {
 }
 
 // created says where a blob is.
-func (s *Server) created(w http.ResponseWriter, repo, d string) *Failure {
+func (s *Server) created(w http.ResponseWriter, r *http.Request, repo, d string) *Failure {
 	h := w.Header()
-	h.Set("Location", s.absolute("/v2/"+repo+"/blobs/"+d))
+	h.Set("Location", s.absolute(r, "/v2/"+repo+"/blobs/"+d))
 	h.Set("Docker-Content-Digest", d)
 	h.Set("Content-Length", "0")
 	w.WriteHeader(http.StatusCreated)
