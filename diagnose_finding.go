@@ -48,7 +48,7 @@ var remedies = []struct {
 	kind error
 	text string
 }{
-	{backend.ErrDenied, "check the credentials, and what they are allowed to do"},
+	{backend.ErrDenied, "check the permissions, or the credentials and what they are allowed to do"},
 	{backend.ErrReadOnly, "use credentials that may write, or diagnose for reading only"},
 	{backend.ErrLimited, "free space or raise the quota; of a rate limit, try again later"},
 	{backend.ErrExists, "exempt refs whose names begin with " + probeName + " from the rule that protects them, and those of caches too"},

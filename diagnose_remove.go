@@ -30,10 +30,6 @@ func (p *probe) remove(ctx context.Context) {
 
 // removeRefs removes the refs and reports whether one has to stay.
 func (p *probe) removeRefs(ctx context.Context) (stay bool) {
-	const check = "delete refs"
-	if len(p.refs) == 0 {
-		return false
-	}
 	var failed error
 	for _, ref := range p.refs {
 		err := p.backend.DeleteRef(ctx, ref, backend.Always)
@@ -42,7 +38,9 @@ func (p *probe) removeRefs(ctx context.Context) (stay bool) {
 			p.left("ref", ref)
 		}
 	}
-	p.found(removal(check, failed))
+	if p.published { // to remove nothing proves nothing
+		p.found(removal("delete refs", failed))
+	}
 	return stay
 }
 
@@ -59,7 +57,9 @@ func (p *probe) removeBlobs(ctx context.Context) {
 		return
 	}
 	err := p.backend.Delete(ctx, append(p.blobs, p.documents...)...)
-	p.found(removal("delete blobs", err))
+	if p.stored { // likewise
+		p.found(removal("delete blobs", err))
+	}
 	if err != nil {
 		p.leave(ctx)
 	}

@@ -46,6 +46,8 @@ type probe struct {
 	refs      []string
 	blobs     []blob.Digest
 	documents []blob.Digest
+	// stored and published say that a blob, and a ref, certainly are there.
+	stored, published bool
 }
 
 func (d *doctor) newProbe() (*probe, error) {
@@ -100,7 +102,9 @@ func (d *doctor) tryWriting(ctx context.Context) {
 // put stores a blob that will have to be removed.
 func (p *probe) put(ctx context.Context, desc blob.Descriptor, data []byte) error {
 	p.blobs = append(p.blobs, desc.Digest) // also if the answer is lost
-	return p.backend.Put(ctx, desc, blob.Bytes(data))
+	err := p.backend.Put(ctx, desc, blob.Bytes(data))
+	p.stored = p.stored || err == nil
+	return err
 }
 
 // writeBlobs stores the blobs and looks whether they are there.
@@ -197,6 +201,7 @@ func (p *probe) writeRef(ctx context.Context) backend.Finding {
 	if err != nil {
 		return failedWith(err)
 	}
+	p.published = true
 	found, err := p.backend.GetRef(ctx, p.ref)
 	if err != nil {
 		return failedWith(err)

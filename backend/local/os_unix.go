@@ -7,6 +7,8 @@ import (
 	"errors"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // blobMode is the mode of blobs, less the umask: nobody is to change them.
@@ -42,3 +44,6 @@ func keepOwner(t *os.File, old os.FileInfo) {
 
 // isDiskFull reports errors that [syscall.ENOSPC] does not match: none.
 func isDiskFull(error) bool { return false }
+
+// mayWrite returns why this user cannot create anything in a directory.
+func mayWrite(dir string) error { return unix.Access(dir, unix.W_OK|unix.X_OK) }
