@@ -66,7 +66,10 @@ func (b *Backend) sendParts(ctx context.Context, u Uploader, d blob.Descriptor, 
 func (b *Backend) partSize(size int64) int64 {
 	const unit = 1 << 20
 	least := (size + int64(b.features.MaxParts) - 1) / int64(b.features.MaxParts)
-	return max(b.buffers.size, (least+unit-1)/unit*unit)
+	if least <= b.buffers.size {
+		return b.buffers.size
+	}
+	return (least + unit - 1) / unit * unit
 }
 
 // abort discards what has been sent. What cannot be discarded now is found
