@@ -55,7 +55,9 @@ type launch struct {
 	beside        io.Closer                   // what runs in this process for the server; nil, or closed after it
 }
 
-// servers are all there are, in the order in which they are started.
+// servers are all there are, in the order in which they are started. BuildKit
+// is the last, and so the first to be stopped: it keeps connections to the
+// others, some of which wait for that to end.
 func servers() []server {
-	return []server{buildkit(), registry(), registryHtpasswd(), registryToken(), registryDebian(), azurite(), versitygw(), minio(), fakegcs()}
+	return []server{registry(), registryHtpasswd(), registryToken(), registryDebian(), azurite(), versitygw(), minio(), fakegcs(), buildkit()}
 }
