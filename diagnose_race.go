@@ -40,7 +40,7 @@ func (p *probe) tryConditions(ctx context.Context) {
 	if can.CreateRef && can.ReplaceRef {
 		return
 	}
-	f := note("conditions on refs", "this store cannot write a ref only if nobody else has: of two exports to one ref at the same moment the last one wins")
+	f := note("conditions", "this store cannot write a ref only if nobody else has: of two exports to one ref at the same moment the last one wins")
 	f.Remedy = "give exports that may run at the same time refs of their own, and merge them"
 	if ctx.Err() == nil {
 		p.found(f)

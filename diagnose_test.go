@@ -203,7 +203,7 @@ func TestDiagnoseOfSickStores(t *testing.T) {
 	}{
 		{"no conditions", func(s *sick) {
 			s.Backend = mem.NewWith(mem.Options{Without: backend.Capabilities{CreateRef: true, ReplaceRef: true, ConditionalDeleteRef: true}})
-		}, []string{"conditions on refs: note"}},
+		}, []string{"conditions: note"}},
 		{"conditions that are not kept", func(s *sick) {
 			s.putRef = func(ctx context.Context, name string, doc backend.Document, _ backend.Condition) (backend.Version, error) {
 				return s.Backend.PutRef(ctx, name, doc, backend.Always)

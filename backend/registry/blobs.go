@@ -45,8 +45,9 @@ func (b *Backend) Stat(ctx context.Context, digests ...blob.Digest) (map[blob.Di
 	return found, nil
 }
 
-// Delete removes each blob by a request of its own. A registry takes their
-// space back when it sees fit.
+// Delete removes each blob by a request of its own, and by another one what is
+// no blob but may be a manifest, with the tags that point to it. A registry takes
+// their space back when it sees fit.
 func (b *Backend) Delete(ctx context.Context, digests ...blob.Digest) error {
 	unique, bad, err := distinct(digests)
 	if err != nil {
@@ -56,7 +57,11 @@ func (b *Backend) Delete(ctx context.Context, digests ...blob.Digest) error {
 		return fail("delete", "", b.call(ctx, func(context.Context) error { return b.undeletable() }))
 	}
 	return b.each(ctx, "delete", unique, func(ctx context.Context, d blob.Digest) error {
-		return b.remove(ctx, "delete blob", "blobs/"+d.String())
+		there, err := b.remove(ctx, "delete blob", "blobs/"+d.String())
+		if err == nil && !there {
+			_, err = b.remove(ctx, "delete manifest", "manifests/"+d.String())
+		}
+		return err
 	})
 }
 
@@ -74,15 +79,16 @@ func (b *Backend) undeletable() error {
 	return fmt.Errorf("%w: deletion at %s is done beside the registry protocol, by the provider's own tools or rules", backend.ErrUnsupported, b.repo.RegistryStr())
 }
 
-// remove deletes what is at a path. What is not there is a success.
-func (b *Backend) remove(ctx context.Context, op, path string) error {
+// remove deletes what is at a path. What is not there is a success; there says
+// whether it was.
+func (b *Backend) remove(ctx context.Context, op, path string) (there bool, err error) {
 	resp, err := b.ask(ctx, op, http.MethodDelete, path, b.session.remove(), nil,
 		http.StatusAccepted, http.StatusOK, http.StatusNoContent, http.StatusNotFound)
 	if err != nil {
-		return err
+		return false, err
 	}
 	discard(resp)
-	return nil
+	return resp.StatusCode != http.StatusNotFound, nil
 }
 
 // distinct returns the digests without repetition, or the first malformed one

@@ -141,7 +141,7 @@ func (b *Backend) deleteRef(ctx context.Context, ref string, cond backend.Condit
 // deleteTag deletes by tag. Registries from before that was possible say that
 // the digest is malformed, or the method not allowed.
 func (b *Backend) deleteTag(ctx context.Context, ref string) error {
-	err := b.remove(ctx, "delete ref", "manifests/"+ref)
+	_, err := b.remove(ctx, "delete ref", "manifests/"+ref)
 	var refused *ResponseError
 	if errors.As(err, &refused) && refused.Status == http.StatusBadRequest {
 		return fmt.Errorf("%w: this registry deletes by digest only: %w", backend.ErrUnsupported, refused)

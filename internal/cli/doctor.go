@@ -68,7 +68,7 @@ func (a *app) doctor(ctx context.Context, text string, opts larder.DiagnoseOptio
 }
 
 // checkWidth is the width of the column of the checks.
-const checkWidth = 16
+const checkWidth = 17
 
 // findingPrinter prints findings for people, as they come.
 type findingPrinter struct {

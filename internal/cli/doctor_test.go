@@ -54,8 +54,8 @@ func TestDoctorFailures(t *testing.T) {
 	if got.status != statusFailed || got.err != "" {
 		t.Errorf("doctor: status %d, %q; want %d and the failure in the list only", got.status, got.err, statusFailed)
 	}
-	const want = `failed   write             denied: open x: permission \x1b[31m denied
-                           remedy: check the permissions, or the credentials and what they are allowed to do
+	const want = `failed   write              denied: open x: permission \x1b[31m denied
+                            remedy: check the permissions, or the credentials and what they are allowed to do
 `
 	if !strings.Contains(got.out, want) {
 		t.Errorf("doctor prints\n%s\nwant in it\n%s", got.out, want)
