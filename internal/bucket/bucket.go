@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/larder-build/larder/backend"
@@ -23,6 +24,11 @@ const (
 	// DefaultConcurrency is how many parts of one blob are on the way.
 	DefaultConcurrency = 4
 )
+
+// wholeParts is how many parts a blob must be larger than to be moved in parts.
+// Several blobs are on the way at a time, so that splitting those of a usual
+// size adds requests and no speed.
+const wholeParts = 8
 
 // Options say what a backend is. Driver and Keys are required.
 type Options struct {
@@ -57,6 +63,9 @@ type Backend struct {
 	opts     Options
 	info     backend.Info
 	buffers  *buffers
+	// careless says that the store has refused a blob's condition. Content that
+	// is verified may be written without.
+	careless atomic.Bool
 
 	life  context.Context // ends with Close
 	close context.CancelFunc
@@ -96,6 +105,9 @@ func capabilities(f Features) backend.Capabilities {
 		ListRefs: !f.NoList, ListBlobs: !f.NoList, BlobAges: !f.NoAges,
 	}
 }
+
+// partsFrom is the size above which blobs are moved in parts.
+func (b *Backend) partsFrom() int64 { return wholeParts * b.buffers.size }
 
 // Info describes the backend.
 func (b *Backend) Info() backend.Info { return b.info }
@@ -153,6 +165,10 @@ func (b *Backend) reason(ctx context.Context, err error) error {
 	}
 	return err
 }
+
+// Fail returns err as the error of a call, as the methods of b do, for drivers
+// that have methods of their own.
+func (b *Backend) Fail(op, key string, err error) error { return b.fail(op, key, err) }
 
 // fail returns err as the error of a call, or nil if there is none.
 func (b *Backend) fail(op, key string, err error) error {

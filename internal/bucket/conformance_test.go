@@ -55,7 +55,7 @@ func TestConformance(t *testing.T) {
 				Plant: func(_ testing.TB, b backend.Backend, d blob.Digest, data []byte) {
 					memoryOf(storeOf(b)).Set("p/blobs/"+d.String(), data)
 				},
-				PartSize: 200_000,
+				PartSize: 800_000,
 				PageSize: 1000,
 			})
 		})

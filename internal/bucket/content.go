@@ -53,6 +53,21 @@ func (c *content) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// readAll fills data with the whole content.
+func (c *content) readAll(data []byte) error {
+	if _, err := io.ReadFull(c, data); err != nil {
+		return err
+	}
+	if len(data) > 0 {
+		return nil
+	}
+	// An empty content is looked at all the same.
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
 // end waits for a read that is under way and lets no other begin.
 func (c *content) end() {
 	c.mu.Lock()

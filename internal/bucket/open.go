@@ -53,7 +53,7 @@ func (b *Backend) openRange(ctx context.Context, d blob.Descriptor, off, n int64
 		return b.openNothing(ctx, key, off)
 	}
 	first := n
-	if want := d.Size - off; want > 2*b.buffers.size && (n < 0 || n > 2*b.buffers.size) {
+	if want := d.Size - off; want > b.partsFrom() && (n < 0 || n > b.partsFrom()) {
 		first = b.buffers.size
 	}
 	r, o, err := b.store.Get(ctx, key, off, first)

@@ -12,7 +12,9 @@ import (
 )
 
 // askFirst is the size from which on it pays to ask whether a blob is there
-// before it is sent. Smaller ones are sent on the condition that they are not.
+// before it is sent. Smaller ones are read whole and sent on the condition that
+// they are not there. The larger ones must not be: MinIO locks an object as long
+// as it receives it on a condition, and lets everybody wait who asks for it.
 const askFirst = 1 << 20
 
 // maxRaces is how often a blob may come or go while it is being put.
@@ -36,17 +38,23 @@ func (b *Backend) put(ctx context.Context, d blob.Descriptor, src blob.Source) e
 			return err
 		}
 		err = b.send(ctx, d, src, cond)
-		if race == maxRaces || !errors.Is(err, backend.ErrConflict) {
+		switch {
+		case race == maxRaces:
+			return err
+		case errors.Is(err, backend.ErrConflict):
+			ask = true // somebody else has put it
+		case errors.Is(err, backend.ErrUnsupported) && cond.IsAbsent():
+			b.careless.Store(true)
+		default:
 			return err
 		}
-		ask = true // somebody else has put it
 	}
 }
 
 // prepare returns the condition to put a blob on, unless it is there.
 func (b *Backend) prepare(ctx context.Context, d blob.Descriptor, src blob.Source, ask bool) (cond backend.Condition, done bool, err error) {
 	create := backend.Always
-	if b.features.Create {
+	if b.features.Create && !b.careless.Load() {
 		create = backend.Absent
 	}
 	if !ask {
@@ -90,7 +98,7 @@ func (b *Backend) send(ctx context.Context, d blob.Descriptor, src blob.Source, 
 		return fmt.Errorf("open the content: %w", err)
 	}
 	defer func() { _ = r.Close() }()
-	if u, ok := b.store.(Uploader); ok && d.Size > 2*b.buffers.size {
+	if u, ok := b.store.(Uploader); ok && d.Size > b.partsFrom() {
 		return b.sendParts(ctx, u, d, r, cond)
 	}
 	return b.sendWhole(ctx, d, r, cond)
@@ -99,10 +107,11 @@ func (b *Backend) send(ctx context.Context, d blob.Descriptor, src blob.Source, 
 // sendWhole stores the content in one step.
 func (b *Backend) sendWhole(ctx context.Context, d blob.Descriptor, r io.ReadCloser, cond backend.Condition) error {
 	body := Body{Size: d.Size, Digest: d.Digest}
-	if file := fileOf(r); file != nil && b.features.VerifiesDigest && d.Size > 0 {
-		if file.Size() != d.Size {
-			return sizeError(d, file.Size())
-		}
+	file := fileOf(r)
+	switch {
+	case file != nil && file.Size() != d.Size:
+		return sizeError(d, file.Size())
+	case file != nil && b.features.VerifiesDigest && d.Size > 0:
 		body.Reader = file
 		_, err := b.store.Put(ctx, b.opts.Keys.blob(d.Digest), body, cond)
 		return err
@@ -110,11 +119,14 @@ func (b *Backend) sendWhole(ctx context.Context, d blob.Descriptor, r io.ReadClo
 	c := b.newContent(ctx, r, d)
 	defer c.end()
 	body.Reader = c
-	if d.Size == 0 { // there is no body to find an error
-		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+	if d.Size < askFirst {
+		data := make([]byte, d.Size)
+		if err := c.readAll(data); err != nil {
 			return err
 		}
-		body.Reader = bytes.NewReader(nil)
+		body.Reader = bytes.NewReader(data)
+	} else {
+		cond = backend.Always
 	}
 	_, err := b.store.Put(ctx, b.opts.Keys.blob(d.Digest), body, cond)
 	return c.failure(err)

@@ -80,6 +80,8 @@ type Object struct {
 	// Metadata is what the object carries beside its content. Only Head needs
 	// to set it, so that Touch can keep it.
 	Metadata map[string]string
+	// Native is what else Head has to tell Touch, in a form of the store's own.
+	Native any
 }
 
 // Page is a part of a listing.

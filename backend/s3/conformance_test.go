@@ -1,0 +1,132 @@
+package s3_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/backend/backendtest"
+	"github.com/larder-build/larder/backend/s3"
+	"github.com/larder-build/larder/blob"
+)
+
+// The keys of the servers that internal/testbed starts.
+const (
+	accessKey = "testbed"
+	secretKey = "testbedsecret"
+)
+
+// server is a running S3 server.
+type server struct {
+	endpoint string
+	quirks   string
+}
+
+// client returns the SDK's own client of the server.
+func (s server) client() *sdk.Client {
+	return sdk.New(sdk.Options{
+		BaseEndpoint: aws.String(s.endpoint), UsePathStyle: true, Region: "us-east-1",
+		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
+	})
+}
+
+// newBucket returns the name of a new bucket.
+func (s server) newBucket(tb testing.TB) string {
+	tb.Helper()
+	name := "larder-" + strings.ToLower(rand.Text()[:16])
+	if _, err := s.client().CreateBucket(tb.Context(), &sdk.CreateBucketInput{Bucket: &name}); err != nil {
+		tb.Fatal(err)
+	}
+	return name
+}
+
+// options are those that reach the server.
+func (s server) options() s3.Options {
+	return s3.Options{
+		Endpoint: s.endpoint, Quirks: s.quirks, AccessKeyID: accessKey, SecretAccessKey: secretKey,
+		Prefix: "p/", RefreshAge: -1, PartSize: 5 << 20,
+	}
+}
+
+func (s server) open(tb testing.TB, bucket string) *s3.Backend {
+	tb.Helper()
+	b, err := s3.Open(tb.Context(), bucket, s.options())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+// connection remembers the bucket of a backend.
+type connection struct {
+	*s3.Backend
+	bucket string
+}
+
+// conformance runs the suite against a server.
+func (s server) conformance(t *testing.T, skip map[string]string, refuses func(string) bool) {
+	t.Helper()
+	backendtest.Run(t, backendtest.Harness{
+		New: func(tb testing.TB) backend.Backend {
+			tb.Helper()
+			name := s.newBucket(tb)
+			return connection{s.open(tb, name), name}
+		},
+		Reopen: func(tb testing.TB, b backend.Backend) backend.Backend {
+			tb.Helper()
+			name := b.(connection).bucket //nolint:errcheck // New has made it.
+			return connection{s.open(tb, name), name}
+		},
+		Plant: func(tb testing.TB, b backend.Backend, d blob.Digest, data []byte) {
+			tb.Helper()
+			_, err := s.client().PutObject(context.WithoutCancel(tb.Context()), &sdk.PutObjectInput{
+				Bucket: aws.String(b.(connection).bucket), Key: aws.String("p/blobs/" + d.String()), Body: bytes.NewReader(data), //nolint:errcheck // New has made it.
+			})
+			if err != nil {
+				tb.Fatal(err)
+			}
+		},
+		Skip:        skip,
+		Refuses:     refuses,
+		PartSize:    8 * 5 << 20,
+		PageSize:    1000,
+		MaxDocument: 8 << 20,
+		AgeStep:     time.Second,
+	})
+}
+
+func fromEnv(t *testing.T, name, quirks string) server {
+	t.Helper()
+	endpoint := os.Getenv(name)
+	if endpoint == "" {
+		t.Skipf("%s is not set", name)
+	}
+	return server{endpoint: endpoint, quirks: quirks}
+}
+
+// nested is why a ref cannot be below another one on a store of files.
+const nested = "the server keeps objects in files, and a file is no directory"
+
+func TestConformanceVersityGW(t *testing.T) {
+	fromEnv(t, "LARDER_TEST_VERSITYGW", "").conformance(t,
+		map[string]string{"name/similar ones are different refs": nested},
+		func(name string) bool { return name == "a/b/c/d/e/f" }, // there is a ref "a"
+	)
+}
+
+func TestConformanceMinIO(t *testing.T) {
+	const unlisted = "the server does not list what is below another object"
+	fromEnv(t, "LARDER_TEST_MINIO", "minio").conformance(t, map[string]string{
+		"name/similar ones are different refs": unlisted,
+		"name/odd ones are kept as they are":   unlisted,
+	}, nil)
+}
