@@ -1,5 +1,5 @@
-// Package compress reads layers: tar archives that are compressed with gzip or
-// zstd, or not at all. What a blob is compressed with is found out from its
+// Package compress reads and writes layers: tar archives that are compressed
+// with gzip or zstd, or not at all. What a blob is compressed with is found out from its
 // first bytes, because media types are often wrong and BuildKit does not go by
 // them either. An eStargz layer is a gzip stream of several members, and is
 // read as one.
@@ -21,6 +21,9 @@ const (
 	Uncompressed Compression = "uncompressed"
 	Gzip         Compression = "gzip"
 	Zstd         Compression = "zstd"
+	// EStargz is gzip with an index of the files, for readers that fetch only
+	// what they need. It is only written: what is read is Gzip.
+	EStargz Compression = "estargz"
 )
 
 // Media types of layers in Docker's manifests. The one with zstd is not part of
@@ -36,6 +39,7 @@ var mediaTypes = map[Compression]struct{ oci, docker string }{
 	Uncompressed: {ocispec.MediaTypeImageLayer, DockerLayer},
 	Gzip:         {ocispec.MediaTypeImageLayerGzip, DockerLayerGzip},
 	Zstd:         {ocispec.MediaTypeImageLayerZstd, DockerLayerZstd},
+	EStargz:      {ocispec.MediaTypeImageLayerGzip, DockerLayerGzip},
 }
 
 // MediaType returns the media type of an OCI layer with this compression, or ""
@@ -58,8 +62,8 @@ const (
 func OfMediaType(mediaType string) (c Compression, ok bool) {
 	plain := strings.Replace(mediaType, nonDistributable, "application/vnd.oci.image.layer.v1.", 1)
 	plain = strings.Replace(plain, foreign, "application/vnd.docker.image.rootfs.diff.", 1)
-	for c, types := range mediaTypes {
-		if plain == types.oci || plain == types.docker {
+	for _, c := range []Compression{Uncompressed, Gzip, Zstd} {
+		if plain == c.MediaType() || plain == c.DockerMediaType() {
 			return c, true
 		}
 	}

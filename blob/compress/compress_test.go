@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -44,11 +45,12 @@ func zstdOf(tb testing.TB, data []byte) []byte {
 
 func text(n int) []byte {
 	random := rand.New(rand.NewPCG(1, 2))
-	out := make([]byte, n)
-	for i := range out {
-		out[i] = "larder stores build caches"[random.IntN(26)]
+	out := make([]byte, 0, n+20)
+	for len(out) < n {
+		out = strconv.AppendUint(out, random.Uint64N(1_000_000), 10)
+		out = append(out, " larder "...)
 	}
-	return out
+	return out[:n]
 }
 
 func TestReaderDecompressesWhateverItIs(t *testing.T) {
