@@ -54,6 +54,26 @@ type Ancestor struct {
 	Distance int `json:"distance"`
 }
 
+// Or returns in with what it leaves out taken from other: what somebody has
+// stated before what was found out. If in has a kind, what is built is its
+// business alone. A build that either takes for a fork's is one.
+func (in Input) Or(other Input) Input {
+	in.Fork = in.Fork || other.Fork
+	if in.Kind == "" {
+		in.Kind, in.Ref, in.Number = other.Kind, cmp.Or(in.Ref, other.Ref), cmp.Or(in.Number, other.Number)
+		in.Head, in.HeadRepo, in.Base = cmp.Or(in.Head, other.Head), cmp.Or(in.HeadRepo, other.HeadRepo), cmp.Or(in.Base, other.Base)
+	}
+	in.Default, in.Commit = cmp.Or(in.Default, other.Default), cmp.Or(in.Commit, other.Commit)
+	in.Target, in.Platform = cmp.Or(in.Target, other.Target), cmp.Or(in.Platform, other.Platform)
+	if in.Ancestors == nil {
+		in.Ancestors = other.Ancestors
+	}
+	if in.Known == nil {
+		in.Known = other.Known
+	}
+	return in
+}
+
 // missing is the error for a field that has to be known.
 func missing(field, what string) error {
 	return invalidf("%s is not known: set Input.%s", what, field)
@@ -91,8 +111,6 @@ func kinds() string {
 
 func (in Input) checkPullRequest() error {
 	switch {
-	case in.Base == "":
-		return missing("Base", "the branch that the pull request goes into")
 	case in.Number == "" && in.Head == "":
 		return missing("Number", "the number of the pull request")
 	case in.Number == "" && in.Fork && in.HeadRepo == "":

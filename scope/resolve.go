@@ -178,7 +178,12 @@ func (r *resolver) readHead() error {
 	return r.readBranch(r.in.Head, ReasonHead)
 }
 
-func (r *resolver) readBase() error { return r.readBranch(r.in.Base, ReasonBase) }
+func (r *resolver) readBase() error {
+	if r.in.Kind == PullRequest && r.in.Base == "" {
+		r.note("the branch that the pull request goes into is not known and not read: set Input.Base")
+	}
+	return r.readBranch(r.in.Base, ReasonBase)
+}
 
 // readAncestors adds the nearest ancestors that are not read for another reason.
 func (r *resolver) readAncestors() error {

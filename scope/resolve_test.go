@@ -149,6 +149,7 @@ func TestResolveDefaults(t *testing.T) {
 			name: "pull request without a number", in: with(pull("", "main"), func(in *scope.Input) { in.Head = "main" }),
 			write: "pr--main own", read: "pr--main own, main default",
 		},
+		{name: "pull request into some branch", in: pull("7", ""), write: "pr--7 own", read: "pr--7 own, main default"},
 		{name: "fork", in: fork("7", "main"), write: "pr--7 own!", read: "pr--7 own!, main default"},
 		{name: "fork into a branch", in: fork("7", "a"), write: "pr--7 own!", read: "pr--7 own!, a base, main default"},
 		{
@@ -347,7 +348,6 @@ func TestResolveInvalid(t *testing.T) {
 		{name: "no default", in: scope.Input{Kind: scope.Branch, Ref: "a"}, want: "the default branch is not known: set Input.Default"},
 		{name: "no branch", in: branch(""), want: "set Input.Ref"},
 		{name: "no tag", in: tag(""), want: "set Input.Ref"},
-		{name: "no base", in: pull("7", ""), want: "set Input.Base"},
 		{name: "no number", in: with(pull("", "main"), func(in *scope.Input) { in.Head = "" }), want: "set Input.Number"},
 		{name: "some fork", in: with(fork("", "main"), func(in *scope.Input) { in.HeadRepo = "" }), want: "set Input.Number or Input.HeadRepo"},
 		{name: "full name", in: branch("refs/heads/a"), want: `Input.Ref is the full name "refs/heads/a": set "a"`},
@@ -384,6 +384,7 @@ func TestResolveNotes(t *testing.T) {
 		{name: "fork", in: fork("7", "main"), rules: scope.Rules{Untrusted: scope.UntrustedNone}, want: []string{"nothing is written: the pull request comes from a fork, and the rules let those write nothing"}},
 		{name: "fork's branch", in: with(branch("a"), func(in *scope.Input) { in.Fork = true }), want: []string{"nothing is written: a fork's build has a scope of its own only as a pull request"}},
 		{name: "detached", in: scope.Input{Kind: scope.Detached, Default: "main"}, want: []string{"no branch, pull request or tag is built, so that there is no scope of its own"}},
+		{name: "pull request into some branch", in: pull("7", ""), want: []string{"the branch that the pull request goes into is not known and not read: set Input.Base"}},
 		{name: "off", in: branch("a"), rules: scope.Rules{Policy: scope.Policy{Mode: scope.Off}}, want: []string{"nothing is written: the rules' mode is off", "nothing is read: the rules' mode is off"}},
 	}
 	for _, tt := range tests {
