@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
-
-	"github.com/opencontainers/go-digest"
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
@@ -51,6 +50,10 @@ func (o CopyOptions) export() ExportOptions {
 // digest, unless the destination keeps caches in another form. What the ref
 // had before is replaced. With Merge it is added to.
 //
+// Where it costs a request to ask for a blob, those that the destination's ref
+// names are taken for present, as by [Export]; a store that misses one says so
+// when it gets the new document, and [Verify] finds out in any case.
+//
 // An image with inline cache is copied as an image to stores that can hold
 // one, and as a plain cache to others.
 func Copy(ctx context.Context, from Target, to []Target, opts CopyOptions) (*Report, error) {
@@ -87,14 +90,7 @@ func (c *copying) run(ctx context.Context, to []Target) error {
 	e := &export{opts: exporting, report: c.report, manifest: c.source.Manifest}
 	e.addTargets(to)
 	transfer := newTransfer(ContentOf(c.from.Backend), c.opts.Progress)
-	wanted := make(map[*destination][]blob.Descriptor)
-	for _, p := range e.dests {
-		missing, err := c.plan(ctx, p, transfer)
-		if err != nil {
-			p.fail(err)
-		}
-		wanted[&p.destination] = missing
-	}
+	wanted := e.plan(func(p *publisher) ([]blob.Descriptor, error) { return c.plan(ctx, p, transfer) })
 	if err := transfer.send(ctx, parcels(wanted, e.destinations())); err != nil {
 		return e.outcome(err)
 	}
@@ -105,7 +101,7 @@ func (c *copying) run(ctx context.Context, to []Target) error {
 	exact := len(transfer.lost) == 0 && len(c.source.Problems) == 0
 	e.each(func(p *publisher) error {
 		if exact && c.mirrors(p) {
-			return c.mirror(ctx, p)
+			return c.mirror(ctx, p, transfer)
 		}
 		return p.publish(ctx, kept, transfer)
 	})
@@ -116,12 +112,41 @@ func (c *copying) run(ctx context.Context, to []Target) error {
 func (c *copying) plan(ctx context.Context, p *publisher, t *transfer) ([]blob.Descriptor, error) {
 	blobs := c.source.Manifest.Blobs()
 	if c.mirrors(p) {
-		return t.want(ctx, append(blobs, c.source.others...), &p.destination, p.stale)
+		return c.planMirror(ctx, p, t)
 	}
 	if c.source.Encoding == buildkit.Inline && p.opts.Encoding == "" {
 		p.opts.Encoding = buildkit.Encoding(p.Backend.Info().Encoding)
 	}
 	return p.plan(ctx, blobs, t)
+}
+
+// planMirror reads the destination's ref and returns the blobs to be sent.
+func (c *copying) planMirror(ctx context.Context, p *publisher, t *transfer) ([]blob.Descriptor, error) {
+	p.report.Digest = c.source.digest()
+	old, err := p.Backend.GetRef(p.traced(ctx), p.Ref)
+	switch {
+	case errors.Is(err, backend.ErrNotFound), errors.Is(err, backend.ErrCorrupt):
+		return p.lacking(ctx, c.blobs(), nil, t)
+	case err != nil:
+		return nil, err
+	}
+	if p.believes(old) {
+		p.named = namedBy(ctx, old.Document)
+	}
+	same := string(old.Data) == string(c.source.Data)
+	if same && p.named != nil {
+		p.named = sizesOf(c.blobs())
+	}
+	missing, err := p.lacking(ctx, c.blobs(), p.named, t)
+	if err == nil && same && len(missing) == 0 && !p.aging(old) {
+		p.report.Outcome = Unchanged
+	}
+	return missing, err
+}
+
+// blobs are those of a mirror.
+func (c *copying) blobs() []blob.Descriptor {
+	return slices.Concat(c.source.Manifest.Blobs(), c.source.others)
 }
 
 // mirrors reports whether the destination gets the very document of the source.
@@ -135,27 +160,34 @@ func (c *copying) mirrors(p *publisher) bool {
 
 // mirror points a destination's ref to the source's document. A mirror
 // replaces, so there is nothing to compare with.
-func (c *copying) mirror(ctx context.Context, p *publisher) error {
-	ctx = p.traced(ctx)
-	p.report.Digest = digest.FromBytes(c.source.Data)
-	old, err := p.Backend.GetRef(ctx, p.Ref)
-	if err != nil && !errors.Is(err, backend.ErrNotFound) && !errors.Is(err, backend.ErrCorrupt) {
-		return err
-	}
-	if err == nil && string(old.Data) == string(c.source.Data) && !p.aging(old) {
-		p.report.Outcome = Unchanged
+func (c *copying) mirror(ctx context.Context, p *publisher, t *transfer) error {
+	if p.report.Outcome == Unchanged {
 		return nil
 	}
+	err := c.write(p.traced(ctx), p)
+	if errors.Is(err, backend.ErrNotFound) && p.trusted {
+		// The store misses a blob that the previous document promised.
+		if err := p.supply(ctx, c.blobs(), t); err != nil {
+			return err
+		}
+		err = c.write(p.traced(ctx), p)
+	}
+	if err != nil {
+		return err
+	}
+	p.report.Outcome = Published
+	return nil
+}
+
+// write stores the source's documents, the ref's own last.
+func (c *copying) write(ctx context.Context, p *publisher) error {
 	for _, d := range c.source.children() {
 		if err := p.Backend.Put(ctx, d, blob.Bytes(c.source.fetched[d.Digest])); err != nil {
 			return err
 		}
 	}
-	if _, err := p.Backend.PutRef(ctx, p.Ref, c.source.Document, backend.Always); err != nil {
-		return err
-	}
-	p.report.Outcome = Published
-	return nil
+	_, err := p.Backend.PutRef(ctx, p.Ref, c.source.Document, backend.Always)
+	return err
 }
 
 // broken is the error of a copy whose source lacks blobs.

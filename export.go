@@ -60,6 +60,10 @@ func (o ExportOptions) withDefaults() ExportOptions {
 // until that succeeds. A store that cannot do this is written unconditionally,
 // which the report notes as [UnguardedPublish].
 //
+// Where it costs a request to ask for a blob, those that the ref names already
+// are taken for present, as long as the store does not remove them for their
+// age, and of many others a sample is asked for first.
+//
 // Blobs are stored first, then the documents, then the ref, so that the ref
 // never promises what is not there. Records whose blobs content does not give
 // are left out and noted as [BlobLost]. A manifest without results publishes
@@ -114,7 +118,8 @@ func (e *export) run(ctx context.Context, content Content) error {
 		return e.skip("the manifest has no result")
 	}
 	transfer := newTransfer(content, e.opts.Progress)
-	wanted := e.plan(ctx, transfer)
+	blobs := e.manifest.Blobs()
+	wanted := e.plan(func(p *publisher) ([]blob.Descriptor, error) { return p.plan(ctx, blobs, transfer) })
 	if err := transfer.send(ctx, parcels(wanted, e.destinations())); err != nil {
 		return e.outcome(err)
 	}
@@ -143,12 +148,11 @@ func (e *export) each(step func(*publisher) error) {
 }
 
 // plan finds out what each target lacks.
-func (e *export) plan(ctx context.Context, t *transfer) map[*destination][]blob.Descriptor {
-	blobs := e.manifest.Blobs()
+func (e *export) plan(lacking func(*publisher) ([]blob.Descriptor, error)) map[*destination][]blob.Descriptor {
 	var mu sync.Mutex
 	wanted := make(map[*destination][]blob.Descriptor)
 	e.each(func(p *publisher) error {
-		missing, err := p.plan(ctx, blobs, t)
+		missing, err := lacking(p)
 		mu.Lock()
 		defer mu.Unlock()
 		wanted[&p.destination] = missing

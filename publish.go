@@ -25,8 +25,10 @@ type publisher struct {
 	// kept.
 	previous *loaded
 	version  backend.Version
-	// trusted says that blobs were taken for present because previous names
-	// them, without asking.
+	// named are the blobs of what the ref has, if that is to be believed.
+	named map[blob.Digest]int64
+	// trusted says that blobs were taken for present because they are named,
+	// without asking.
 	trusted bool
 }
 
@@ -44,7 +46,7 @@ func (p *publisher) traced(ctx context.Context) context.Context {
 
 // read loads what the ref has now.
 func (p *publisher) read(ctx context.Context) error {
-	p.previous, p.version = nil, ""
+	p.previous, p.version, p.named = nil, "", nil
 	found, err := load(p.traced(ctx), p.Target, p.opts.ReadLimit)
 	if found != nil {
 		p.version = found.Version
@@ -55,6 +57,9 @@ func (p *publisher) read(ctx context.Context) error {
 	case err == nil:
 		if !p.opts.Overwrite {
 			p.previous = found
+		}
+		if p.believes(found.Ref) {
+			p.named = sizesOf(found.Manifest.Blobs())
 		}
 		return nil
 	case errors.Is(err, buildkit.ErrNotCache):
@@ -83,39 +88,7 @@ func (p *publisher) plan(ctx context.Context, blobs []blob.Descriptor, t *transf
 	if err := p.read(ctx); err != nil {
 		return nil, err
 	}
-	unknown := blobs
-	if p.proves() {
-		p.trusted = true
-		unknown = p.unnamed(blobs, t)
-	}
-	return t.want(ctx, unknown, &p.destination, p.stale)
-}
-
-// proves reports whether the previous manifest is reason enough to believe that
-// its blobs are there: it is recent, or the store keeps what is referenced.
-func (p *publisher) proves() bool {
-	info := p.Backend.Info()
-	if p.previous == nil || info.CheapStat {
-		return false
-	}
-	return !info.Capabilities.BlobAges || p.opts.Now().Sub(p.previous.ModTime) < p.opts.RefreshAge/2
-}
-
-// unnamed returns the blobs that the previous manifest does not name.
-func (p *publisher) unnamed(blobs []blob.Descriptor, t *transfer) []blob.Descriptor {
-	named := make(map[blob.Digest]int64)
-	for _, b := range p.previous.Manifest.Blobs() {
-		named[b.Digest] = b.Size
-	}
-	var rest []blob.Descriptor
-	for _, b := range blobs {
-		if size, ok := named[b.Digest]; ok && size == b.Size {
-			t.reuse(b, &p.destination)
-			continue
-		}
-		rest = append(rest, b)
-	}
-	return rest
+	return p.lacking(ctx, blobs, p.named, t)
 }
 
 // stale reports whether the age of a blob has to be renewed.
@@ -224,18 +197,10 @@ func (p *publisher) unguarded() {
 	p.report.degrade(UnguardedPublish, "", "the store cannot compare and swap, another exporter's update at the same moment may be lost")
 }
 
-// resend asks for every blob of m, sends those that are missing, and drops from
-// what was read the records whose blobs are gone.
+// resend sends every blob of m that is missing, and drops from what was read the
+// records whose blobs are gone.
 func (p *publisher) resend(ctx context.Context, m *manifest.Manifest, t *transfer) error {
-	p.trusted = false
-	missing, err := t.want(ctx, m.Blobs(), &p.destination, p.stale)
-	if err != nil {
-		return err
-	}
-	if err := t.send(ctx, parcels(map[*destination][]blob.Descriptor{&p.destination: missing}, []*destination{&p.destination})); err != nil {
-		return err
-	}
-	if err := p.failed(); err != nil || p.previous == nil {
+	if err := p.supply(ctx, m.Blobs(), t); err != nil || p.previous == nil {
 		return err
 	}
 	gone, err := absent(p.traced(ctx), p.Backend, p.previous.Manifest.Blobs())
@@ -249,40 +214,17 @@ func (p *publisher) resend(ctx context.Context, m *manifest.Manifest, t *transfe
 	return nil
 }
 
-// present asks which of the blobs a backend has at their size.
-func present(ctx context.Context, b backend.Blobs, blobs []blob.Descriptor) (map[blob.Digest]backend.BlobInfo, error) {
-	if len(blobs) == 0 {
-		return nil, nil
-	}
-	digests := make([]blob.Digest, len(blobs))
-	for i, d := range blobs {
-		digests[i] = d.Digest
-	}
-	found, err := b.Stat(ctx, digests...)
+// supply asks for every one of the blobs and sends those that are missing.
+func (p *publisher) supply(ctx context.Context, blobs []blob.Descriptor, t *transfer) error {
+	p.trusted = false
+	missing, _, err := t.ask(ctx, blobs, &p.destination, p.stale)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for _, d := range blobs {
-		if info, ok := found[d.Digest]; ok && info.Size >= 0 && info.Size != d.Size {
-			delete(found, d.Digest)
-		}
+	if err := t.send(ctx, parcels(map[*destination][]blob.Descriptor{&p.destination: missing}, []*destination{&p.destination})); err != nil {
+		return err
 	}
-	return found, nil
-}
-
-// absent returns which of the blobs a backend does not have at their size.
-func absent(ctx context.Context, b backend.Blobs, blobs []blob.Descriptor) (map[blob.Digest]bool, error) {
-	found, err := present(ctx, b, blobs)
-	if err != nil {
-		return nil, err
-	}
-	gone := make(map[blob.Digest]bool)
-	for _, d := range blobs {
-		if _, ok := found[d.Digest]; !ok {
-			gone[d.Digest] = true
-		}
-	}
-	return gone, nil
+	return p.failed()
 }
 
 // encode brings a manifest into the form of the target, leaving out the oldest

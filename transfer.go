@@ -35,9 +35,28 @@ type destination struct {
 	Target
 	index  int
 	report *TargetReport
+	// absent are the blobs that the store has said it does not have.
+	absent map[blob.Digest]bool
 
 	mu  sync.Mutex
 	err error
+}
+
+// lacks notes that the store does not have a blob. Blobs are asked for before
+// they are sent, not meanwhile.
+func (d *destination) lacks(b blob.Digest) {
+	if d.absent == nil {
+		d.absent = make(map[blob.Digest]bool)
+	}
+	d.absent[b] = true
+}
+
+// context returns the context of a Put.
+func (d *destination) context(ctx context.Context, b blob.Digest) context.Context {
+	if d.absent[b] {
+		ctx = backend.WithAbsent(ctx)
+	}
+	return backend.WithTrace(ctx, d.report.trace())
 }
 
 // fail notes that the target cannot be written; the first reason counts.
@@ -165,7 +184,7 @@ func (t *transfer) put(ctx context.Context, b blob.Descriptor, src blob.Source, 
 			}
 		},
 	}
-	err := to.Backend.Put(backend.WithTrace(ctx, to.report.trace()), b, source)
+	err := to.Backend.Put(to.context(ctx, b.Digest), b, source)
 	switch {
 	case err == nil && source.opened.Load():
 		to.report.count(&to.report.Sent, b.Size)
@@ -222,24 +241,6 @@ func (t *transfer) mount(ctx context.Context, b blob.Descriptor, to *destination
 		}
 	}
 	return false
-}
-
-// want returns those of the blobs that a destination does not have, or whose
-// age should be renewed; the others are counted as reused.
-func (t *transfer) want(ctx context.Context, blobs []blob.Descriptor, to *destination, stale func(backend.BlobInfo) bool) ([]blob.Descriptor, error) {
-	found, err := present(backend.WithTrace(ctx, to.report.trace()), to.Backend, blobs)
-	if err != nil {
-		return nil, err
-	}
-	var wanted []blob.Descriptor
-	for _, b := range blobs {
-		if info, ok := found[b.Digest]; ok && !stale(info) {
-			t.reuse(b, to)
-			continue
-		}
-		wanted = append(wanted, b)
-	}
-	return wanted, nil
 }
 
 // reuse counts a blob that the destination has.

@@ -33,7 +33,7 @@ func (b *Backend) put(ctx context.Context, d blob.Descriptor, src blob.Source) e
 	if isManifest(d.MediaType) {
 		return b.putChild(ctx, d, src)
 	}
-	if d.Size >= askFirst {
+	if d.Size >= askFirst && !backend.IsAbsent(ctx) {
 		size, err := b.head(ctx, pathOf(d))
 		if err == nil && (size == d.Size || size < 0) {
 			return nil

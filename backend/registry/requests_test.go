@@ -232,14 +232,14 @@ func TestStatAsksManyAtATime(t *testing.T) {
 	}
 }
 
-// cacheOf returns a cache of small layers, numbered from zero, with their
+// cacheOf returns a cache of n layers of a size, numbered from zero, with their
 // content.
-func cacheOf(t *testing.T, n int) (*manifest.Manifest, larder.Content) {
+func cacheOf(t *testing.T, n, size int) (*manifest.Manifest, larder.Content) {
 	t.Helper()
 	b, store := manifest.NewBuilder(), mem.New()
 	created := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for i := range n {
-		data := content(i, 5000)
+		data := content(i, size)
 		d := put(t, store, data)
 		layer := b.Layer(d, d.Digest, created, manifest.LayerHandle{})
 		b.Result(b.Record(fmt.Sprint("step ", i)), created, layer)
@@ -261,23 +261,65 @@ func TestExportTakesFewRequests(t *testing.T) {
 		t.Helper()
 		s.Forget()
 		b := open(t, repository, opts)
-		m, blobs := cacheOf(t, n)
+		m, blobs := cacheOf(t, n, 5000)
 		if _, err := larder.Export(t.Context(), m, blobs, []larder.Target{{Backend: b, Ref: "main"}}, larder.ExportOptions{}); err != nil {
 			t.Fatalf("Export(%d layers) = %v, want nil", n, err)
 		}
 		return len(s.Requests()) - s.Count(registrytest.OpPing, registrytest.OpToken)
 	}
-	// The first export asks for the ref and for each blob.
-	if got := export(100); got > 3*100+6 {
-		t.Errorf("Export(100 layers) took %d requests, want at most 3 for each blob and 6", got)
+	// The first export asks for the ref and for a sample of the blobs, and
+	// writes the config and the manifest.
+	if got := export(100); got > 2*100+1+64+3 {
+		t.Errorf("Export(100 layers) took %d requests, want at most 2 for each blob, 64, and 4", got)
 	}
 	if got := export(100); got > 2 {
 		t.Errorf("Export(the same again) took %d requests, want at most 2", got)
 	}
 	const fresh = 3
 	// The old manifest and config are read, the new ones written in three
-	// requests, and a new blob is asked for before it is sent in two.
-	if got := export(100 + fresh); got > 3*fresh+5 {
-		t.Errorf("Export(%d new layers) took %d requests, want at most 3 for each and 5", fresh, got)
+	// requests.
+	if got := export(100 + fresh); got > 2*fresh+5 {
+		t.Errorf("Export(%d new layers) took %d requests, want at most 2 for each and 5", fresh, got)
+	}
+}
+
+// TestExportAsksOnceForLargeBlobs leaves it to one of the two, the verb or the
+// driver, to ask.
+func TestExportAsksOnceForLargeBlobs(t *testing.T) {
+	s := registrytest.New(t, registrytest.Options{})
+	repository := newRepository(s.Host)
+	const n = 3
+	m, blobs := cacheOf(t, n, 2<<20)
+	for i, want := range []int{n, 0} {
+		s.Forget()
+		to := larder.Target{Backend: open(t, repository, registry.Options{}), Ref: "main"}
+		if _, err := larder.Export(t.Context(), m, blobs, []larder.Target{to}, larder.ExportOptions{}); err != nil {
+			t.Fatalf("Export() = %v, want nil", err)
+		}
+		if got := s.Count(registrytest.OpBlobHead); got != want {
+			t.Errorf("Export() number %d of %d large blobs asks %d times, want %d", i+1, n, got, want)
+		}
+	}
+}
+
+// TestLocalRegistriesAreAskedByTheirOwnProtocol counts the requests that tell
+// HTTP from HTTPS.
+func TestLocalRegistriesAreAskedByTheirOwnProtocol(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		options registrytest.Options
+		want    int // HTTPS is tried after HTTP has failed
+	}{{"http", registrytest.Options{}, 1}, {"https", registrytest.Options{TLS: true}, 2}} {
+		s := registrytest.New(t, test.options)
+		b := open(t, newRepository(s.Host), optionsFor(s, test.options))
+		tried := 0
+		ctx := backend.WithTrace(t.Context(), &backend.Trace{Request: func(op string) {
+			if op == "authenticate" {
+				tried++
+			}
+		}})
+		if _, err := b.Stat(ctx, describe(content(1, 8)).Digest); err != nil || tried != test.want {
+			t.Errorf("%s: Stat() = %v after %d requests for authentication, want nil, %d", test.name, err, tried, test.want)
+		}
 	}
 }

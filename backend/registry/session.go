@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -126,7 +127,7 @@ func (s *session) ping(ctx context.Context) (*transport.Challenge, error) {
 	if challenge := s.known(); challenge != nil {
 		return challenge, nil
 	}
-	challenge, err := transport.Ping(ctx, s.repo.Registry, s.transport)
+	challenge, err := s.reach(ctx)
 	if err != nil {
 		return nil, s.authError(err, "")
 	}
@@ -137,6 +138,29 @@ func (s *session) ping(ctx context.Context) (*transport.Challenge, error) {
 	defer s.mu.Unlock()
 	s.challenge = challenge
 	return challenge, nil
+}
+
+// reach finds out how the registry is reached, by HTTPS where that is possible.
+// A registry of this machine is asked by plain HTTP first: nobody else listens,
+// few of them have certificates, and one that does refuses.
+func (s *session) reach(ctx context.Context) (*transport.Challenge, error) {
+	if isLocal(s.repo.RegistryStr()) {
+		if challenge, err := transport.Ping(ctx, s.repo.Registry, plainTransport{s.transport}); err == nil {
+			return challenge, nil
+		}
+	}
+	return transport.Ping(ctx, s.repo.Registry, s.transport)
+}
+
+// plainTransport sends requests by plain HTTP only.
+type plainTransport struct{ next http.RoundTripper }
+
+// RoundTrip implements [http.RoundTripper].
+func (t plainTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Scheme != "http" {
+		return nil, errors.ErrUnsupported
+	}
+	return t.next.RoundTrip(req)
 }
 
 // isLocal reports whether a host is this machine. The library that asks for the

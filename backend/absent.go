@@ -1,0 +1,18 @@
+package backend
+
+import "context"
+
+type absentKey struct{}
+
+// WithAbsent returns a context for a Put of a blob that Stat has just not found.
+// The driver may rely on that instead of asking once more: if the blob has
+// appeared meanwhile, it is sent in vain.
+func WithAbsent(ctx context.Context) context.Context {
+	return context.WithValue(ctx, absentKey{}, true)
+}
+
+// IsAbsent reports whether the context comes from [WithAbsent]. It is for
+// drivers.
+func IsAbsent(ctx context.Context) bool {
+	return ctx.Value(absentKey{}) != nil
+}

@@ -1,0 +1,16 @@
+package backend_test
+
+import (
+	"testing"
+
+	"github.com/larder-build/larder/backend"
+)
+
+func TestWithAbsent(t *testing.T) {
+	if backend.IsAbsent(t.Context()) {
+		t.Errorf("IsAbsent(any context) = true, want false")
+	}
+	if !backend.IsAbsent(backend.WithTrace(backend.WithAbsent(t.Context()), &backend.Trace{})) {
+		t.Errorf("IsAbsent(context below WithAbsent) = false, want true")
+	}
+}
