@@ -237,29 +237,6 @@ func TestInspectRefusesToListHostileStacks(t *testing.T) {
 	}
 }
 
-func TestListTellsCachesFromOtherThings(t *testing.T) {
-	b := mem.New()
-	export(t, cacheOf(t, "base"), larder.Target{Backend: b, Ref: "main"})
-	export(t, cacheOf(t, "base", "deps"), larder.Target{Backend: b, Ref: "feature"})
-	if _, err := b.PutRef(t.Context(), "note", backend.Document{Data: []byte(`"just text"`)}, backend.Always); err != nil {
-		t.Fatal(err)
-	}
-	all, err := larder.List(t.Context(), b, larder.InspectOptions{})
-	if err != nil {
-		t.Fatalf("List() = %v", err)
-	}
-	var names []string
-	for _, l := range all {
-		names = append(names, l.Ref)
-		if isCache := l.Err == nil; isCache != (l.Ref != "note") {
-			t.Errorf("List() says of %s: %v", l.Ref, l.Err)
-		}
-	}
-	if want := []string{"feature", "main", "note"}; !slices.Equal(names, want) {
-		t.Errorf("List() = %v, want %v", names, want)
-	}
-}
-
 func TestDiffComparesTwoCaches(t *testing.T) {
 	a, b := larder.Target{Backend: mem.New(), Ref: "a"}, larder.Target{Backend: mem.NewWith(mem.Options{Encoding: mem.EncodingOCIManifest}), Ref: "b"}
 	export(t, cacheOf(t, "base", "deps"), a)

@@ -1,14 +1,9 @@
 package larder
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
@@ -16,7 +11,7 @@ import (
 	"github.com/larder-build/larder/manifest/buildkit"
 )
 
-// InspectOptions are the options of [Inspect] and [List].
+// InspectOptions are the options of [Inspect].
 type InspectOptions struct {
 	// ReadLimit is the largest document to be read, in bytes. The default is
 	// buildkit.DefaultReadLimit.
@@ -183,47 +178,4 @@ func known(t time.Time) *time.Time {
 		return nil
 	}
 	return &t
-}
-
-// Listed is a ref found by [List].
-type Listed struct {
-	Ref string
-	// Inspection is nil if the ref could not be understood; Err says why. It
-	// matches buildkit.ErrNotCache if the ref is something else, such as an
-	// image.
-	Inspection *Inspection
-	Err        error
-}
-
-// listParallel is how many refs List reads at the same time.
-const listParallel = 16
-
-// List reads all refs of a backend and says what each of them is, sorted by
-// name. A ref that cannot be read is listed with its error.
-func List(ctx context.Context, b backend.Backend, opts InspectOptions) ([]Listed, error) {
-	var mu sync.Mutex
-	var all []Listed
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(listParallel)
-	for ref, err := range b.ListRefs(ctx) {
-		if err != nil {
-			group.Go(func() error { return err })
-			break
-		}
-		group.Go(func() error {
-			found, err := Inspect(ctx, Target{Backend: b, Ref: ref.Name}, opts)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			all = append(all, Listed{Ref: ref.Name, Inspection: found, Err: err})
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	slices.SortFunc(all, func(a, b Listed) int { return cmp.Compare(a.Ref, b.Ref) })
-	return all, nil
 }

@@ -104,4 +104,5 @@ func addOddRefs(t *testing.T) {
 	if err := os.WriteFile(blobFile("cache", "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"), []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	setTimes(t, "cache")
 }

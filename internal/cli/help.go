@@ -85,7 +85,9 @@ diff
 
 ls
   schema, location
-  refs[]     {ref, digest, encoding, size, modTime, totals, error}
+  refs[]     {ref, kind (cache, image, image+cache, other, unreadable), digest,
+             encoding, size, modTime, newest (when the newest result of the
+             cache was made), totals, error}
 
 rm
   schema, location, removed[]

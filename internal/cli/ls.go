@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -16,9 +18,12 @@ import (
 	"github.com/larder-build/larder/manifest/buildkit"
 )
 
-const lsHelp = `List the refs at a location, and what each of them is.
+const lsHelp = `List the refs at a location, and what each of them is: a cache with its form, an
+image, an image with inline cache, or something else.
 
-Refs that the location names play no part: all are listed.`
+Refs that the location names are listed, otherwise all. Stores that cannot list
+their refs have to be given names. MODIFIED is when the ref was written or, where
+the store does not say, when the newest result of the cache was made.`
 
 // lsCommand returns "larder ls".
 func (a *app) lsCommand() *cobra.Command {
@@ -42,14 +47,15 @@ type listing struct {
 	Error    *errorJSON  `json:"error,omitempty"`
 }
 
-// listedRef is a ref in a listing: a summary of an inspection, or the reason
-// why there is none.
+// listedRef is a ref in a listing.
 type listedRef struct {
 	Ref      string            `json:"ref"`
+	Kind     larder.Kind       `json:"kind"`
 	Digest   blob.Digest       `json:"digest,omitempty"`
 	Encoding buildkit.Encoding `json:"encoding,omitempty"`
 	Size     int64             `json:"size,omitempty"`
 	ModTime  *time.Time        `json:"modTime"`
+	Newest   *time.Time        `json:"newest"`
 	Totals   *larder.Totals    `json:"totals,omitempty"`
 	Error    *errorJSON        `json:"error,omitempty"`
 }
@@ -60,25 +66,55 @@ func (a *app) ls(ctx context.Context, text string) error {
 		return err
 	}
 	defer closeAll(places)
-	found, err := larder.List(ctx, places[0].Backend, larder.InspectOptions{})
+	var opts larder.ListOptions
+	if places[0].loc.NamesRefs() {
+		opts.Refs = places[0].loc.Refs()
+	}
+	found, err := larder.List(ctx, places[0].Backend, opts)
+	if errors.Is(err, backend.ErrUnsupported) {
+		return &hinted{error: err, hint: "this store does not list its refs: name those that you know of"}
+	}
 	if err != nil {
 		return err
 	}
-	out := listing{Schema: larder.Schema, Location: places[0].Info().Location, Refs: []listedRef{}}
+	found, err = there(found, places[0])
+	out := listing{Schema: larder.Schema, Location: places[0].Info().Location, Refs: []listedRef{}, Error: failed(err)}
 	for _, f := range found {
 		out.Refs = append(out.Refs, listed(f))
-	}
-	if len(found) == 0 {
-		err = &nothingError{text: out.Location + ": there is nothing"}
-		out.Error = failed(err)
 	}
 	return errors.Join(err, a.answer(out, func(w io.Writer) { a.printListing(w, found) }))
 }
 
+// there returns what exists of refs, and an error if a named one does not, or
+// if there is nothing at all.
+func there(found []larder.Listed, at *place) ([]larder.Listed, error) {
+	if !at.loc.NamesRefs() {
+		if len(found) == 0 {
+			return nil, &nothingError{text: at.Info().Location + ": there is nothing"}
+		}
+		return found, nil
+	}
+	var missing []string
+	found = slices.DeleteFunc(found, func(f larder.Listed) bool {
+		absent := f.Digest == "" && errors.Is(f.Err, backend.ErrNotFound)
+		if absent {
+			missing = append(missing, blob.Quote(f.Ref))
+		}
+		return absent
+	})
+	if len(missing) == 0 {
+		return found, nil
+	}
+	return found, &nothingError{text: at.Info().Location + ": there is no ref " + strings.Join(missing, ", ")}
+}
+
 func listed(f larder.Listed) listedRef {
-	ref := listedRef{Ref: f.Ref, Error: failed(f.Err)}
-	if i := f.Inspection; i != nil {
-		ref.Digest, ref.Encoding, ref.Size, ref.ModTime, ref.Totals = i.Digest, i.Encoding, i.Size, i.ModTime, &i.Totals
+	ref := listedRef{
+		Ref: f.Ref, Kind: f.Kind, Digest: f.Digest, Encoding: f.Encoding, Size: f.Size,
+		ModTime: f.ModTime, Newest: f.Newest, Totals: f.Totals,
+	}
+	if f.Kind == larder.KindUnreadable {
+		ref.Error = failed(f.Err)
 	}
 	return ref
 }
@@ -87,7 +123,7 @@ func (a *app) printListing(w io.Writer, found []larder.Listed) {
 	if len(found) == 0 {
 		return
 	}
-	rows := [][]string{{"REF", "DIGEST", "ENCODING", "RECORDS", "BLOBS", "    SIZE", "MODIFIED"}}
+	rows := [][]string{{"REF", "KIND", "DIGEST", "RECORDS", "BLOBS", "    SIZE", "MODIFIED"}}
 	for _, f := range found {
 		rows = append(rows, a.listingRow(f))
 	}
@@ -95,18 +131,34 @@ func (a *app) printListing(w io.Writer, found []larder.Listed) {
 }
 
 func (a *app) listingRow(f larder.Listed) []string {
-	ref := printable(f.Ref)
-	switch i := f.Inspection; {
-	case i != nil:
-		return []string{
-			ref, a.out.digest(i.Digest), string(i.Encoding), humanize.Comma(int64(i.Totals.Records)),
-			humanize.Comma(int64(i.Totals.Blobs)), size(i.Totals.Bytes), a.out.time(i.ModTime),
+	row := []string{printable(f.Ref), kindText(f), "-", "-", "-", "       -", a.out.time(cmp.Or(f.ModTime, f.Newest))}
+	if f.Digest != "" {
+		row[2] = a.out.digest(f.Digest)
+	}
+	if t := f.Totals; t != nil {
+		row[4], row[5] = humanize.Comma(int64(t.Blobs)), size(t.Bytes)
+		if f.Kind != larder.KindImage {
+			row[3] = humanize.Comma(int64(t.Records))
 		}
-	case errors.Is(f.Err, buildkit.ErrNotCache):
-		return []string{ref, "-", "-", "-", "-", "       -", "not a build cache"}
+	}
+	switch {
+	case f.Kind != larder.KindUnreadable:
 	case errors.Is(f.Err, backend.ErrNotFound):
-		return []string{ref, "-", "-", "-", "-", "       -", a.out.red("a part of its manifest is gone")}
+		row[6] = a.out.red("its manifest is gone")
 	default:
-		return []string{ref, "-", "-", "-", "-", "       -", a.out.red(fmt.Sprintf("unreadable: %s", oneLine(f.Err)))}
+		row[6] = a.out.red(oneLine(f.Err))
+	}
+	return row
+}
+
+// kindText says what a ref is.
+func kindText(f larder.Listed) string {
+	switch f.Kind {
+	case larder.KindCache:
+		return "cache (" + string(f.Encoding) + ")"
+	case larder.KindInline:
+		return "image + inline cache"
+	default:
+		return string(f.Kind)
 	}
 }
