@@ -13,6 +13,7 @@ import (
 	"github.com/larder-build/larder/backend/local"
 	"github.com/larder-build/larder/backend/mem"
 	"github.com/larder-build/larder/backend/registry"
+	"github.com/larder-build/larder/backend/s3"
 	"github.com/larder-build/larder/backend/wrap"
 )
 
@@ -58,5 +59,6 @@ func Mux(opts Options) *backend.Mux {
 	m.Register(local.Driver())
 	m.Register(mem.Driver())
 	m.Register(registry.Driver())
+	m.Register(s3.Driver())
 	return m
 }

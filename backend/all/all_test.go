@@ -21,6 +21,7 @@ import (
 	"github.com/larder-build/larder/backend/wrap"
 	"github.com/larder-build/larder/internal/azuretest"
 	"github.com/larder-build/larder/internal/registrytest"
+	"github.com/larder-build/larder/internal/s3test"
 )
 
 // TestMuxOpensEveryType stores a ref at a location of each type and reads it
@@ -28,6 +29,7 @@ import (
 func TestMuxOpensEveryType(t *testing.T) {
 	dir := filepath.ToSlash(t.TempDir())
 	server := registrytest.New(t, registrytest.Options{})
+	objects := s3test.New(t, s3test.Options{Buckets: []string{"cache"}})
 	blobs := azuretest.New(t, azuretest.Options{Containers: []string{"cache"}})
 	m := all.Mux(all.Options{})
 	opened := map[string]bool{}
@@ -39,6 +41,8 @@ func TestMuxOpensEveryType(t *testing.T) {
 		"type=registry,ref=" + server.Host + "/cache/a:main",
 		"registry://" + server.Host + "/cache/b:main",
 		server.Host + "/cache/c:main",
+		"type=s3,bucket=cache,name=main,endpoint_url=" + objects.URL + ",access_key_id=" + s3test.AccessKey + ",secret_access_key=" + s3test.SecretKey,
+		"s3://cache/p/?name=main&endpoint_url=" + url.QueryEscape(objects.URL) + "&access_key_id=" + s3test.AccessKey + "&secret_access_key=" + url.QueryEscape(s3test.SecretKey),
 		"type=azblob,account_url=" + blobs.URL + ",container=cache,name=main,secret_access_key=" + azuretest.Key,
 		"azblob://cache?account_url=" + url.QueryEscape(blobs.URL) + "&name=main&secret_access_key=" + url.QueryEscape(azuretest.Key),
 	} {

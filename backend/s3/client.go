@@ -128,6 +128,9 @@ func (s *store) choose(o Options) error {
 	if s.region == "" {
 		s.region = q.region
 	}
+	if s.region == "" && guessQuirks(o.Endpoint) != "aws" {
+		s.region = "us-east-1" // what stores expect that have no regions
+	}
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/larder-build/larder/backend/backendtest"
 	"github.com/larder-build/larder/backend/s3"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/s3test"
 )
 
 // The keys of the servers that internal/testbed starts.
@@ -25,16 +26,24 @@ const (
 	secretKey = "testbedsecret"
 )
 
+// pieces is the size above which blobs are sent and fetched in parts.
+const pieces = 8 * 5 << 20
+
 // server is a running S3 server.
 type server struct {
 	endpoint string
 	quirks   string
+	region   string
+	// partSize is that of the harness: what is sent in one piece.
+	partSize int
+	// fake is set if it is one in this process.
+	fake *s3test.Server
 }
 
 // client returns the SDK's own client of the server.
 func (s server) client() *sdk.Client {
 	return sdk.New(sdk.Options{
-		BaseEndpoint: aws.String(s.endpoint), UsePathStyle: true, Region: "us-east-1",
+		BaseEndpoint: aws.String(s.endpoint), UsePathStyle: true, Region: s.region,
 		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
 	})
 }
@@ -43,6 +52,10 @@ func (s server) client() *sdk.Client {
 func (s server) newBucket(tb testing.TB) string {
 	tb.Helper()
 	name := "larder-" + strings.ToLower(rand.Text()[:16])
+	if s.fake != nil {
+		s.fake.AddBucket(name)
+		return name
+	}
 	if _, err := s.client().CreateBucket(tb.Context(), &sdk.CreateBucketInput{Bucket: &name}); err != nil {
 		tb.Fatal(err)
 	}
@@ -88,6 +101,10 @@ func (s server) conformance(t *testing.T, skip map[string]string, refuses func(s
 		},
 		Plant: func(tb testing.TB, b backend.Backend, d blob.Digest, data []byte) {
 			tb.Helper()
+			if s.fake != nil {
+				s.fake.Set(b.(connection).bucket, "p/blobs/"+d.String(), data) //nolint:errcheck // New has made it.
+				return
+			}
 			_, err := s.client().PutObject(context.WithoutCancel(tb.Context()), &sdk.PutObjectInput{
 				Bucket: aws.String(b.(connection).bucket), Key: aws.String("p/blobs/" + d.String()), Body: bytes.NewReader(data), //nolint:errcheck // New has made it.
 			})
@@ -97,7 +114,7 @@ func (s server) conformance(t *testing.T, skip map[string]string, refuses func(s
 		},
 		Skip:        skip,
 		Refuses:     refuses,
-		PartSize:    8 * 5 << 20,
+		PartSize:    s.partSize,
 		PageSize:    1000,
 		MaxDocument: 8 << 20,
 		AgeStep:     time.Second,
@@ -110,11 +127,43 @@ func fromEnv(t *testing.T, name, quirks string) server {
 	if endpoint == "" {
 		t.Skipf("%s is not set", name)
 	}
-	return server{endpoint: endpoint, quirks: quirks}
+	return server{endpoint: endpoint, quirks: quirks, region: "us-east-1", partSize: pieces}
 }
 
 // nested is why a ref cannot be below another one on a store of files.
 const nested = "the server keeps objects in files, and a file is no directory"
+
+// TestConformance runs the suite against a server in this process that behaves
+// as AWS does, and as stores that keep fewer promises.
+func TestConformance(t *testing.T) {
+	for _, tt := range []struct {
+		name, quirks string
+		server       s3test.Quirks
+		partSize     int
+	}{
+		{name: "aws", quirks: "aws", partSize: pieces},
+		{name: "minio", quirks: "minio", server: s3test.Quirks{IgnoreConditionalDelete: true}},
+		{name: "gcs", quirks: "gcs", server: s3test.Quirks{
+			IgnoreConditions: true, NoBatchDelete: true, UnsignedEncoding: true, IgnorePayloadHash: true,
+		}},
+		{name: "r2", quirks: "r2", server: s3test.Quirks{EqualParts: true, IgnoreConditionalDelete: true}},
+		{name: "generic", server: s3test.Quirks{StaleTouch: true, IgnorePayloadHash: true, IgnoreConditionalDelete: true}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if testing.Short() && tt.name != "aws" {
+				t.Skip("one kind of store is enough")
+			}
+			region := s3test.Region
+			if tt.name == "r2" || tt.name == "gcs" {
+				region = "auto"
+			}
+			fake := s3test.New(t, s3test.Options{
+				Quirks: tt.server, Region: region, Keys: map[string]string{accessKey: secretKey},
+			})
+			server{endpoint: fake.URL, quirks: tt.quirks, region: region, fake: fake, partSize: tt.partSize}.conformance(t, nil, nil)
+		})
+	}
+}
 
 func TestConformanceVersityGW(t *testing.T) {
 	fromEnv(t, "LARDER_TEST_VERSITYGW", "").conformance(t,

@@ -25,7 +25,7 @@ func Quirks() []string { return []string{"aws", "minio", "gcs", "r2", "ceph", "g
 // quirks is how a store differs from others.
 type quirks struct {
 	name   string
-	region string // if none is given; "" means that one must be
+	region string // if none is given and the endpoint does not say
 	// host says that the bucket is a part of the host.
 	host bool
 	// verifies says that the store is known to check the hash of the payload.
@@ -44,13 +44,13 @@ func quirksOf(name string) (quirks, bool) {
 	case "aws":
 		return quirks{name: name, host: true, verifies: true, conditions: true, deletes: true}, true
 	case "minio":
-		return quirks{name: name, region: "us-east-1", verifies: true, conditions: true, probe: true}, true
+		return quirks{name: name, verifies: true, conditions: true, probe: true}, true
 	case "gcs":
 		return quirks{name: name, region: "auto", plainEncoding: true, single: true}, true
 	case "r2":
 		return quirks{name: name, region: "auto", conditions: true}, true
 	case "ceph", "generic":
-		return quirks{name: name, region: "us-east-1", conditions: true, probe: true}, true
+		return quirks{name: name, conditions: true, probe: true}, true
 	default:
 		return quirks{}, false
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
@@ -72,6 +73,10 @@ func (b *Backend) prepare(ctx context.Context, d blob.Descriptor, src blob.Sourc
 	}
 }
 
+// ageResolution is how exact the times are that stores tell: some answers have
+// whole seconds where others have fractions.
+const ageResolution = time.Second
+
 // renew starts the age of a blob anew, if it is old. A store that cannot do so
 // by itself is given the content once more.
 func (b *Backend) renew(ctx context.Context, d blob.Descriptor, src blob.Source, o Object) error {
@@ -84,7 +89,7 @@ func (b *Backend) renew(ctx context.Context, d blob.Descriptor, src blob.Source,
 		case errors.Is(err, backend.ErrNotFound), errors.Is(err, backend.ErrUnsupported): // send it
 		case err != nil:
 			return err
-		case touched.ModTime.After(o.ModTime):
+		case touched.ModTime.Sub(o.ModTime) >= ageResolution:
 			return nil
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"iter"
 
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/blob"
 )
 
 // GetRef returns a ref. Object stores keep no documents by digest.
@@ -46,7 +47,7 @@ func (b *Backend) getRef(ctx context.Context, name string) (backend.Ref, error) 
 			Err: fmt.Errorf("%w: document has %d bytes, %d were announced", io.ErrUnexpectedEOF, len(data), o.Size),
 		}
 	}
-	return backend.Ref{Name: name, Version: o.Version, ModTime: o.ModTime, Document: backend.Document{Data: data}}, nil
+	return backend.Ref{Name: name, Version: versionOf(o, data), ModTime: o.ModTime, Document: backend.Document{Data: data}}, nil
 }
 
 // PutRef writes a ref in one request.
@@ -71,7 +72,19 @@ func (b *Backend) putRef(ctx context.Context, name string, doc backend.Document,
 		return "", fmt.Errorf("%w: document has %d bytes, the limit is %d", backend.ErrTooLarge, len(doc.Data), backend.MaxDocumentSize)
 	}
 	o, err := b.store.Put(ctx, key, bytesBody(doc.Data), cond)
-	return o.Version, err
+	if err != nil {
+		return "", err
+	}
+	return versionOf(o, doc.Data), nil
+}
+
+// versionOf returns the version of a document: the store's, or, where it has
+// none, the digest of what it is.
+func versionOf(o Object, data []byte) backend.Version {
+	if o.Version != "" {
+		return o.Version
+	}
+	return backend.Version(blob.Describe("", data).Digest)
 }
 
 // writable returns the key of a ref that can be written.

@@ -73,7 +73,7 @@ type Object struct {
 	// Size is in bytes, or -1 if not known.
 	Size int64
 	// Version is what conditions match: an ETag, a generation. A listing may
-	// leave it out.
+	// leave it out, and so does a store without conditions that match.
 	Version backend.Version
 	// ModTime is when the object was written last, or the zero time.
 	ModTime time.Time
