@@ -210,6 +210,32 @@ func TestMergeFailsIfASourceCannotBeRead(t *testing.T) {
 	}
 }
 
+func TestMergeSkipsMissingSources(t *testing.T) {
+	opts := larder.ExportOptions{SkipMissing: true}
+	a, to := larder.Target{Backend: mem.New(), Ref: "a"}, larder.Target{Backend: mem.New(), Ref: "all"}
+	absent, torn := larder.Target{Backend: mem.New(), Ref: "absent"}, larder.Target{Backend: mem.New(), Ref: "torn"}
+	export(t, cacheOf(t, "base"), a)
+	if _, err := torn.Backend.PutRef(t.Context(), torn.Ref, backend.Document{Data: []byte("{")}, backend.Always); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := larder.Merge(t.Context(), []larder.Target{a, torn, absent}, []larder.Target{to}, opts); !errors.Is(err, backend.ErrInvalid) {
+		t.Errorf("Merge() with a broken source = %v, want %v", err, backend.ErrInvalid)
+	}
+	if _, err := larder.Merge(t.Context(), []larder.Target{absent, absent}, []larder.Target{to}, opts); !errors.Is(err, backend.ErrNotFound) {
+		t.Errorf("Merge() without any source = %v, want %v", err, backend.ErrNotFound)
+	}
+	report, err := larder.Merge(t.Context(), []larder.Target{absent, a}, []larder.Target{to}, opts)
+	if err != nil {
+		t.Fatalf("Merge() = %v, want nil", err)
+	}
+	if got := degradations(report); !slices.Equal(got, []larder.DegradationKind{larder.SourceMissing}) {
+		t.Errorf("Merge() reports %v, want the missing source", got)
+	}
+	if got := steps(inspect(t, to).Manifest, "base"); !slices.Equal(got, []string{"base"}) {
+		t.Errorf("the merged cache has %v, want base", got)
+	}
+}
+
 // A document of a megabyte can have each of thousands of records on top of
 // thousands of layers.
 func TestInspectRefusesToListHostileStacks(t *testing.T) {

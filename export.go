@@ -29,6 +29,9 @@ type ExportOptions struct {
 	// Strict fails with ErrTooLarge rather than leaving out the oldest records
 	// of a manifest that would be too large for BuildKit to import.
 	Strict bool
+	// SkipMissing has [Merge] do without the sources that do not exist, as long
+	// as one does. They are noted as SourceMissing.
+	SkipMissing bool
 	// RefreshAge bounds how old the blobs may get that a ref relies on, on a
 	// store that removes old ones: those older than half of it are renewed. The
 	// default is DefaultRefreshAge.

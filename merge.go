@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/manifest"
 )
 
@@ -14,8 +15,8 @@ import (
 // Overwrite.
 //
 // Other than an [Import], Merge fails if a source cannot be read: what it
-// publishes would not be what was asked for. Records whose blobs are missing
-// are left out and noted.
+// publishes would not be what was asked for. Opts may have it do without sources
+// that do not exist. Records whose blobs are missing are left out and noted.
 func Merge(ctx context.Context, from, to []Target, opts ExportOptions) (*Report, error) {
 	if err := checkTargets(to); err != nil {
 		return &Report{Schema: Schema}, err
@@ -24,7 +25,7 @@ func Merge(ctx context.Context, from, to []Target, opts ExportOptions) (*Report,
 	if err != nil {
 		return imported, err
 	}
-	if err := imported.sourceErrors(); err != nil {
+	if err := imported.sourceErrors(opts.SkipMissing); err != nil {
 		return imported, err
 	}
 	report, err := Export(ctx, manifest.Merge(found.Manifest), found, to, opts)
@@ -33,13 +34,23 @@ func Merge(ctx context.Context, from, to []Target, opts ExportOptions) (*Report,
 	return report, err
 }
 
-// sourceErrors joins the errors of all sources.
-func (r *Report) sourceErrors() error {
-	var all []error
+// sourceErrors joins the errors of all sources: with skipMissing only of those
+// that exist, unless there are none of these.
+func (r *Report) sourceErrors(skipMissing bool) error {
+	var missing, failed []error
 	for _, s := range r.Sources {
-		if s.Err != nil {
-			all = append(all, fmt.Errorf("source %s %s: %w", s.Source, s.Ref, s.Err))
+		if s.Err == nil {
+			continue
+		}
+		err := fmt.Errorf("source %s %s: %w", s.Source, s.Ref, s.Err)
+		if errors.Is(err, backend.ErrNotFound) && skipMissing {
+			missing = append(missing, err)
+		} else {
+			failed = append(failed, err)
 		}
 	}
-	return errors.Join(all...)
+	if len(missing) == len(r.Sources) {
+		failed = missing
+	}
+	return errors.Join(failed...)
 }

@@ -51,7 +51,7 @@ func ExampleMux_Parse() {
 	// type=mem,store=ci,name=main or mem://ci?name=main
 	// invalid location: unknown attribute mod for type=mem, did you mean mode?
 	// invalid location: a stray space before or after the key name
-	// invalid location: type registry is not available here (mem): register the driver of package github.com/larder-build/larder/backend/registry
+	// invalid location: type registry is not available here (mem): this program was built without its driver, package github.com/larder-build/larder/backend/registry
 }
 
 func ExampleLocation_WithRef() {

@@ -102,7 +102,7 @@ var invalidLocations = []struct{ name, text, want string }{
 	{"type in upper case", "type=GHA", "unknown type GHA, did you mean gha?"},
 	{"unknown scheme", "https://h.io/x", "unknown type https, want one of"},
 	{"malformed type", "type=a/b", "malformed type"},
-	{"known type without driver", "type=azblob,name=x", "type azblob is not available here (gha, local, registry, s3): register the driver of package github.com/larder-build/larder/backend/azblob"},
+	{"known type without driver", "type=azblob,name=x", "type azblob is not available here (gha, local, registry, s3): this program was built without its driver, package github.com/larder-build/larder/backend/azblob"},
 	{"known scheme without driver", "azblob://account/container", "package github.com/larder-build/larder/backend/azblob"},
 	{"inline", "type=inline", "package github.com/larder-build/larder/backend/registry or github.com/larder-build/larder/backend/local"},
 }

@@ -9,15 +9,17 @@ import (
 // typeLike matches the type of a driver.
 var typeLike = regexp.MustCompile(`^[a-z][a-z0-9]+$`)
 
-// elsewhere says what to do about a type that larder knows, if no driver of it
-// is registered.
+// elsewhere says why a type that larder knows has no driver here, to the user of
+// a program and to who wrote it.
 func elsewhere(typ string) (advice string, ok bool) {
 	const module = "github.com/larder-build/larder/"
 	switch typ {
 	case "local", "mem", "registry", "gha", "s3", "azblob":
-		return "register the driver of package " + module + "backend/" + typ, true
+		return "this program was built without its driver, package " + module + "backend/" + typ, true
+	case "gs":
+		return "register the driver of package " + module + "backend/bucket/gcs", true
 	case "inline":
-		return "register the driver of a store that holds images, of package " + module + "backend/registry or " + module + "backend/local", true
+		return "this program was built without the driver of a store that holds images, package " + module + "backend/registry or " + module + "backend/local", true
 	}
 	return "", false
 }

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +14,8 @@ const mergeHelp = `Add the records of several caches to one or several others.
 
 On the same record the newest result is kept. What the destinations have is kept
 too, unless --overwrite is given. Records whose blobs are missing are left out,
-with a warning; a source that cannot be read is an error.`
+with a warning; a source that cannot be read is an error, and so is one that does
+not exist, unless --skip-missing is given.`
 
 // mergeCommand returns "larder merge".
 func (a *app) mergeCommand() *cobra.Command {
@@ -31,6 +34,7 @@ func (a *app) mergeCommand() *cobra.Command {
 	flags.StringArrayVar(&from, "from", nil, "`LOCATION` to read; may be repeated, and name several refs")
 	flags.StringArrayVar(&to, "to", nil, "`LOCATION` to add to; may be repeated, and name several refs")
 	flags.BoolVar(&opts.Overwrite, "overwrite", false, "replace what the destinations have")
+	flags.BoolVar(&opts.SkipMissing, "skip-missing", false, "do without the sources that do not exist, as long as one does")
 	addWriteFlags(cmd, &encoding, &opts.Strict)
 	a.requireLocations(cmd, "from", "to")
 	return cmd
@@ -52,5 +56,10 @@ func (a *app) merge(ctx context.Context, from, to []string, opts larder.ExportOp
 	opts.Progress, opts.Now = progress, a.Now
 	report, err := larder.Merge(ctx, targets(sources), targets(dests), opts)
 	stop()
-	return a.report(report, a.Now().Sub(start), explain(ctx, err, targets(sources)...))
+	err = explain(ctx, err, targets(sources)...)
+	var missing *nothingError
+	if errors.As(err, &missing) && !opts.SkipMissing && len(targets(sources)) > 1 {
+		missing.hint = strings.TrimPrefix(missing.hint+"; --skip-missing does without", "; ")
+	}
+	return a.report(report, a.Now().Sub(start), err)
 }

@@ -196,6 +196,15 @@ func TestInert(t *testing.T) {
 	}
 }
 
+func TestMergeWithoutMissingSources(t *testing.T) {
+	inLayout(t, "buildkit/local-max-two-tags")
+	got := execute(t, "merge", "--skip-missing", "--from", mainRef, "--from", "type=local,src=cache,tag=new-branch", "--to", "./new")
+	if got.status != statusDone || !strings.Contains(got.err, "warning: source-missing: type=local,src=cache new-branch") {
+		t.Errorf("merge: %+v, want a warning about the missing source", got)
+	}
+	mustExecute(t, "verify", "./new")
+}
+
 func TestComplete(t *testing.T) {
 	for _, test := range []struct {
 		name string
