@@ -1,11 +1,13 @@
 package larder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
@@ -21,6 +23,23 @@ type ImportOptions struct {
 	// ReadLimit is the largest document to be read, in bytes. The default is
 	// buildkit.DefaultReadLimit.
 	ReadLimit int64
+	// Timeout is how long a source may take. One that takes longer counts as
+	// failed; the others are not affected, but wait that long. 0 means
+	// DefaultSourceTimeout, less no limit.
+	Timeout time.Duration
+}
+
+// DefaultSourceTimeout leaves room for the retries of a store that hangs, and for
+// a large manifest over a slow line.
+const DefaultSourceTimeout = 2 * time.Minute
+
+// withTimeout returns the context for one source.
+func (o ImportOptions) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	if o.Timeout < 0 {
+		return ctx, func() {}
+	}
+	limit := cmp.Or(o.Timeout, DefaultSourceTimeout)
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w: the source took longer than %v", backend.ErrUnavailable, limit))
 }
 
 // Imported is what an [Import] found. It borrows the backends: they are closed
@@ -53,9 +72,17 @@ func Import(ctx context.Context, from []Target, opts ImportOptions) (*Imported, 
 		report.Sources = append(report.Sources, &SourceReport{Source: t.Backend.Info().Location, Ref: t.Ref})
 	}
 	found := make([]*source, len(from))
+	asked := new(inquiry)
 	var running sync.WaitGroup
 	for i, t := range from {
-		running.Go(func() { found[i] = readSource(ctx, t, report.Sources[i], opts) })
+		running.Go(func() {
+			ctx, cancel := opts.withTimeout(ctx)
+			defer cancel()
+			found[i] = readSource(ctx, t, report.Sources[i], asked, opts)
+			if report.Sources[i].Err != nil && ctx.Err() != nil {
+				report.Sources[i].Err = context.Cause(ctx)
+			}
+		})
 	}
 	running.Wait()
 	if err := ctx.Err(); err != nil {
@@ -64,7 +91,13 @@ func Import(ctx context.Context, from []Target, opts ImportOptions) (*Imported, 
 	for i, s := range found {
 		report.Degradations = append(report.Degradations, s.degradations(report.Sources[i])...)
 	}
-	return overlay(from, found), report, nil
+	imported := overlay(from, found)
+	for i, r := range imported.Manifest.Records {
+		if len(r.Results) > 0 {
+			report.Sources[imported.Origins.Records[i]].Serves++
+		}
+	}
+	return imported, report, nil
 }
 
 // source is what one source of an import gave.
@@ -74,7 +107,7 @@ type source struct {
 }
 
 // readSource reads one source. Failures end in its report.
-func readSource(ctx context.Context, t Target, report *SourceReport, opts ImportOptions) *source {
+func readSource(ctx context.Context, t Target, report *SourceReport, asked *inquiry, opts ImportOptions) *source {
 	found, err := load(ctx, t, opts.ReadLimit)
 	if err != nil {
 		report.Err = err
@@ -87,7 +120,7 @@ func readSource(ctx context.Context, t Target, report *SourceReport, opts Import
 	usable, lost := found.Manifest.Usable()
 	report.Lost = lost.Records
 	if !opts.SkipStat {
-		usable, err = s.dropAbsent(ctx, t, usable, report)
+		usable, err = s.dropAbsent(ctx, t, usable, report, asked)
 	}
 	if err != nil {
 		report.Err = err
@@ -100,8 +133,8 @@ func readSource(ctx context.Context, t Target, report *SourceReport, opts Import
 }
 
 // dropAbsent asks the store for all blobs and removes what needs missing ones.
-func (s *source) dropAbsent(ctx context.Context, t Target, m *manifest.Manifest, report *SourceReport) (*manifest.Manifest, error) {
-	gone, err := absent(ctx, t.Backend, m.Blobs())
+func (s *source) dropAbsent(ctx context.Context, t Target, m *manifest.Manifest, report *SourceReport, asked *inquiry) (*manifest.Manifest, error) {
+	gone, err := asked.absent(ctx, t.Backend, m.Blobs())
 	if err != nil {
 		return nil, err
 	}

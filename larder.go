@@ -26,6 +26,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/manifest/buildkit"
+	"github.com/larder-build/larder/scope"
 )
 
 // Schema is the version of the JSON forms of this package's results. Fields
@@ -41,6 +42,9 @@ type Target struct {
 	// their options. [buildkit.Inline] stands for the image that the ref has: the
 	// cache is put into it, see [AttachInline]. Reading finds the form by itself.
 	Encoding buildkit.Encoding
+	// Scope is what the ref belongs to, if it is named after a scope: an export
+	// notes it in the manifest, see [ScopeOf].
+	Scope *scope.Scope
 }
 
 // TargetsOf returns a target for each ref of a location, whose store b is. Those

@@ -140,7 +140,7 @@ func (p *publisher) attempt(ctx context.Context, m *manifest.Manifest) error {
 	if p.previous != nil {
 		merged = manifest.Merge(p.previous.Manifest, m)
 	}
-	doc, err := p.encode(merged)
+	doc, err := p.encode(p.label(merged))
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/scope"
 )
 
 // Report says what a verb did. Its JSON form is stable under [Schema].
@@ -207,6 +208,12 @@ type SourceReport struct {
 	Records int `json:"records"`
 	Layers  int `json:"layers"`
 	Lost    int `json:"lost"`
+	// Serves counts the records with a result that it was the first to have: what
+	// the sources before it lack.
+	Serves int `json:"serves"`
+	// Reason and Trust are those of the plan's entry, if there is a plan.
+	Reason scope.Reason `json:"reason,omitempty"`
+	Trust  scope.Trust  `json:"trust,omitempty"`
 	// Err is why it gave nothing: ErrNotFound if there is no such cache.
 	Err error `json:"-"`
 }
