@@ -108,15 +108,18 @@ func (a account) client(name string, t *transport) (*container.Client, error) {
 		where.RawQuery = a.sas.Encode()
 		return container.NewClientWithNoCredential(where.String(), opts)
 	}
+	if a.url.Scheme != "https" {
+		return nil, invalid("account_url", errors.New("want https, because tokens are sent; over plain http only an account key or a SAS is"))
+	}
 	tokens := a.tokens
 	if tokens == nil {
 		chain, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: azcore.ClientOptions{Transport: t}})
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s", backend.ErrDenied, oneLine(err.Error()))
+			return nil, &tokenError{err}
 		}
 		tokens = chain
 	}
-	return container.NewClient(where.String(), tokens, opts)
+	return container.NewClient(where.String(), tokenCredential{tokens}, opts)
 }
 
 // clientOptions are those of a client that repeats nothing: wrappers do.

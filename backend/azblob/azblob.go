@@ -79,7 +79,8 @@ type Options struct {
 	// S3, less than 0 always.
 	RefreshAge time.Duration
 	// BlockSize is the size of the blocks of large blobs in bytes, and
-	// Concurrency how many of them are on the way. 0 means 8 MiB, and 4.
+	// Concurrency how many of them are on the way. 0 means 8 MiB, and 4. Blobs of
+	// eight blocks or less go up whole.
 	BlockSize   int64
 	Concurrency int
 
@@ -149,7 +150,7 @@ func newStore(opts Options) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := newTransport(opts.Transport)
+	t := newTransport(a.url.Host, opts.Transport)
 	client, err := a.client(opts.Container, t)
 	if err != nil {
 		return nil, err

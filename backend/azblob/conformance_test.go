@@ -69,7 +69,7 @@ func conform(t *testing.T, accountURL string, change func(*azblob.Options), adju
 		Refuses: func(name string) bool {
 			return strings.Contains(name, `\`) || strings.HasSuffix(name, ".")
 		},
-		PartSize: 200_000,
+		PartSize: 800_000, // eight blocks, beyond which there are any
 		PageSize: 5,
 		AgeStep:  time.Second,
 	}
@@ -118,6 +118,7 @@ func TestConformance(t *testing.T) {
 		options azuretest.Options
 	}{
 		{"plain", azuretest.Options{PageSize: 5}},
+		{"hierarchical", azuretest.Options{Hierarchical: true}},
 		{"empty pages", azuretest.Options{PageSize: 5, EmptyPages: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

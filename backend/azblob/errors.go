@@ -2,23 +2,16 @@ package azblob
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/internal/bucket"
@@ -71,10 +64,10 @@ func codeOf(err error) string {
 	return ""
 }
 
-// failure translates an error of the SDK.
-func (s *store) failure(err error) error {
-	if err == nil || isEnd(err) {
-		return err
+// failure translates an error of the SDK, whose call had a context.
+func (s *store) failure(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
 	}
 	if e, ok := errors.AsType[*azcore.ResponseError](err); ok {
 		f := &bucket.Failure{Err: s.responseError(err)}
@@ -84,26 +77,14 @@ func (s *store) failure(err error) error {
 		}
 		return f
 	}
-	if text, ok := tokenError(err); ok {
-		return &bucket.Failure{Kind: backend.ErrDenied, Err: fmt.Errorf("%s gave no token: %s", s.account.source, text)}
+	if e, ok := errors.AsType[*tokenError](err); ok {
+		return &bucket.Failure{Kind: backend.ErrDenied, Err: fmt.Errorf("%s: %w", s.account.source, e), Temporary: e.temporary()}
 	}
-	return networkError(err)
-}
-
-// tokenError returns what went wrong with getting a token.
-func tokenError(err error) (text string, ok bool) {
-	var (
-		failed   *azidentity.AuthenticationFailedError
-		required *azidentity.AuthenticationRequiredError
-	)
-	switch {
-	case errors.As(err, &failed), errors.As(err, &required):
-		return oneLine(err.Error()), true
-	case strings.Contains(err.Error(), "failed to acquire a token"), // the chain's, which has no type
-		strings.Contains(err.Error(), "not permitted for non TLS protected"): // azcore's
-		return oneLine(err.Error()), true
+	if errors.Is(err, errOnce) {
+		// The service wanted another token, which the next attempt will have.
+		return &bucket.Failure{Kind: backend.ErrUnavailable, Err: fmt.Errorf("a token has expired: %w", err), Temporary: true}
 	}
-	return "", false
+	return networkError(ctx, err)
 }
 
 // responseError returns a refusal in the service's words.
@@ -154,159 +135,6 @@ func oneLine(s string) string {
 		s = strings.ToValidUTF8(s[:limit], "") + "…"
 	}
 	return s
-}
-
-// kinds are what the service's codes mean that their status does not tell.
-//
-// Source: learn.microsoft.com/rest/api/storageservices/blob-service-error-codes.
-var kinds = map[string]error{
-	"AccountBeingCreated":      backend.ErrUnavailable,
-	"AccountIsDisabled":        backend.ErrDenied,
-	"BlobAlreadyExists":        backend.ErrConflict,
-	"BlobArchived":             backend.ErrUnavailable,
-	"BlobBeingRehydrated":      backend.ErrUnavailable,
-	"BlobImmutableDueToPolicy": backend.ErrReadOnly,
-	"BlobOverwritten":          backend.ErrUnavailable,
-	"BlockCountExceedsLimit":   backend.ErrLimited,
-	"BlockListTooLong":         backend.ErrTooLarge,
-	"ConditionNotMet":          backend.ErrConflict,
-	"ContainerBeingDeleted":    backend.ErrUnavailable,
-	"ContainerDisabled":        backend.ErrDenied,
-	"Crc64Mismatch":            backend.ErrCorrupt,
-	"LeaseIdMissing":           backend.ErrDenied, // no lost race: the lease stays
-	"Md5Mismatch":              backend.ErrCorrupt,
-	"OperationTimedOut":        backend.ErrUnavailable,
-	"ServerBusy":               backend.ErrLimited,
-	"SnapshotsPresent":         backend.ErrUnsupported,
-}
-
-// kindOf returns what a refusal means, and whether the same request may succeed
-// later.
-func kindOf(code string, status int) (kind error, temporary bool) {
-	switch code {
-	case "ServerBusy", "ContainerBeingDeleted", "AccountBeingCreated", "OperationTimedOut", "BlobOverwritten":
-		return kinds[code], true
-	}
-	if kind, ok := kinds[code]; ok {
-		return kind, false
-	}
-	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return backend.ErrDenied, false
-	case http.StatusNotFound, http.StatusGone:
-		return backend.ErrNotFound, false
-	case http.StatusConflict, http.StatusPreconditionFailed:
-		return backend.ErrConflict, false
-	case http.StatusRequestedRangeNotSatisfiable:
-		return bucket.ErrRange, false
-	case http.StatusRequestEntityTooLarge:
-		return backend.ErrTooLarge, false
-	case http.StatusTooManyRequests:
-		return backend.ErrLimited, true
-	case http.StatusRequestTimeout:
-		return backend.ErrUnavailable, true
-	case http.StatusNotImplemented, http.StatusMethodNotAllowed:
-		return backend.ErrUnsupported, false
-	}
-	if status >= http.StatusBadRequest && status < http.StatusInternalServerError {
-		return backend.ErrInvalid, false
-	}
-	// A redirect or a success that is not the one expected comes from somebody
-	// in between.
-	return backend.ErrUnavailable, status >= http.StatusInternalServerError
-}
-
-// retryAfter reads the headers with which the service asks for a pause.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	if ms, err := strconv.Atoi(h.Get("X-Ms-Retry-After-Ms")); err == nil {
-		return max(0, time.Duration(ms)*time.Millisecond)
-	}
-	value := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil {
-		return max(0, time.Duration(seconds)*time.Second)
-	}
-	if date, err := http.ParseTime(value); err == nil {
-		return max(0, date.Sub(now))
-	}
-	return 0
-}
-
-// hint returns what can be done about a refusal, or "".
-func (s *store) hint(code string) string {
-	a := s.account
-	switch code {
-	case "ContainerNotFound":
-		return fmt.Sprintf("create the container %s, correct the attribute container, or set create_container=true", s.opts.Container)
-	case "InvalidResourceName":
-		return "correct the attribute container"
-	case "KeyBasedAuthenticationNotPermitted":
-		return "leave out " + attrKey + ": the account takes tokens only, which Azure's default chain gets"
-	case "AuthorizationFailure":
-		return "allow this machine in the account's network rules, and see that the credentials are for this container"
-	case "AuthorizationPermissionMismatch", "UnauthorizedBlobOverwrite", "InsufficientAccountPermissions":
-		if a.sas != nil {
-			return fmt.Sprintf("make the SAS in %s with the permissions rwdl: it has %s", a.setting, oneLine(a.sas.Get("sp")))
-		}
-		return "assign the role Storage Blob Data Contributor for the container"
-	case "AuthenticationFailed":
-		return s.authenticationHint()
-	}
-	return ""
-}
-
-func (s *store) authenticationHint() string {
-	a := s.account
-	switch end := a.sasEnd(); {
-	case a.key != nil:
-		return fmt.Sprintf("see that %s is a key of the account %s, which account_name says otherwise", a.setting, a.name)
-	case a.sas != nil && !end.IsZero() && s.opts.Now().After(end):
-		return fmt.Sprintf("make a new SAS for %s: it ended at %s", a.setting, end.UTC().Format(time.RFC3339))
-	case a.sas != nil:
-		return "see that the SAS in " + a.setting + " is whole and for this container"
-	default:
-		return "see that account_url is right"
-	}
-}
-
-// networkError translates an error of net/http. The URL, in which a signature
-// may be, is left out.
-func networkError(err error) error {
-	var outer *url.Error
-	for errors.As(err, &outer) {
-		err = outer.Err
-	}
-	var (
-		resolving   *net.DNSError
-		certificate *tls.CertificateVerificationError
-	)
-	if errors.As(err, &resolving) && resolving.IsNotFound {
-		return &bucket.Failure{Kind: backend.ErrUnavailable, Err: fmt.Errorf("%w; see that account_url is right", plain{err})}
-	}
-	return &bucket.Failure{Kind: backend.ErrUnavailable, Err: plain{err}, Temporary: !errors.As(err, &certificate)}
-}
-
-// bodyError translates an error of a response's body.
-func bodyError(err error) error {
-	if err == nil || errors.Is(err, io.EOF) || isEnd(err) {
-		return err
-	}
-	return networkError(err)
-}
-
-// plain is an error of the network. A time-out there is not the end of the
-// call's context, although it looks like one.
-type plain struct{ error }
-
-// Unwrap returns the cause, unless it looks like the end of a context.
-func (p plain) Unwrap() error {
-	if isEnd(p.error) {
-		return nil
-	}
-	return p.error
-}
-
-func isEnd(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // invalid returns the error of a setting, whose value it does not repeat.

@@ -2,6 +2,7 @@ package azblob
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -42,7 +43,7 @@ func (s *store) Features() bucket.Features {
 
 // Close implements [bucket.Store].
 func (s *store) Close() error {
-	s.transport.idle()
+	s.transport.close()
 	return nil
 }
 
@@ -51,14 +52,17 @@ func (s *store) createContainer(ctx context.Context) error {
 	if codeOf(err) == "ContainerAlreadyExists" {
 		return nil
 	}
-	return s.failure(err)
+	return s.failure(ctx, err)
 }
 
 // Head implements [bucket.Store].
 func (s *store) Head(ctx context.Context, key string) (bucket.Object, error) {
 	resp, err := s.container.NewBlobClient(key).GetProperties(ctx, nil)
 	if err != nil {
-		return bucket.Object{}, s.failure(err)
+		return bucket.Object{}, s.failure(ctx, err)
+	}
+	if isDirectory(resp.Metadata) {
+		return bucket.Object{}, errDirectory()
 	}
 	return bucket.Object{
 		Size: value(resp.ContentLength, -1), Version: versionOf(resp.ETag), ModTime: value(resp.LastModified, time.Time{}),
@@ -74,13 +78,32 @@ func (s *store) Get(ctx context.Context, key string, off, n int64) (io.ReadClose
 	}
 	resp, err := s.container.NewBlobClient(key).DownloadStream(ctx, &blob.DownloadStreamOptions{Range: span})
 	if err != nil {
-		return nil, bucket.Object{}, s.failure(err)
+		return nil, bucket.Object{}, s.failure(ctx, err)
+	}
+	if isDirectory(resp.Metadata) {
+		_ = resp.Body.Close()
+		return nil, bucket.Object{}, errDirectory()
 	}
 	o := bucket.Object{Size: value(resp.ContentLength, -1), Version: versionOf(resp.ETag), ModTime: value(resp.LastModified, time.Time{})}
 	if resp.ContentRange != nil {
 		o.Size = totalOf(*resp.ContentRange)
 	}
-	return &reader{resp.Body}, o, nil
+	return &reader{ctx, resp.Body}, o, nil
+}
+
+// isDirectory reports whether metadata is that of a directory, which accounts
+// with a hierarchical namespace show as empty blobs.
+func isDirectory(metadata map[string]*string) bool {
+	for name, v := range metadata {
+		if strings.EqualFold(name, "hdi_isfolder") {
+			return value(v, "") == "true"
+		}
+	}
+	return false
+}
+
+func errDirectory() error {
+	return &bucket.Failure{Kind: backend.ErrNotFound, Err: errors.New("there is a directory of this name")}
 }
 
 // totalOf reads "bytes 0-9/100", or returns -1.
@@ -92,13 +115,19 @@ func totalOf(contentRange string) int64 {
 	return total
 }
 
-// reader is a blob's body.
-type reader struct{ io.ReadCloser }
+// reader is a blob's body. It ends with its context.
+type reader struct {
+	ctx context.Context
+	io.ReadCloser
+}
 
 // Read implements [io.Reader].
 func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
-	return n, bodyError(err)
+	if err == nil || errors.Is(err, io.EOF) {
+		return n, err
+	}
+	return n, networkError(r.ctx, err)
 }
 
 // Put implements [bucket.Store].
@@ -107,7 +136,7 @@ func (s *store) Put(ctx context.Context, key string, body bucket.Body, cond back
 	defer content.end()
 	resp, err := s.container.NewBlockBlobClient(key).Upload(ctx, content, &blockblob.UploadOptions{AccessConditions: conditions(cond)})
 	if err != nil {
-		return bucket.Object{}, content.reason(s.failure(err))
+		return bucket.Object{}, content.reason(s.failure(ctx, err))
 	}
 	return bucket.Object{Size: body.Size, Version: versionOf(resp.ETag), ModTime: value(resp.LastModified, time.Time{})}, nil
 }
@@ -118,7 +147,7 @@ func (s *store) Delete(ctx context.Context, keys []string) error {
 	for _, key := range keys {
 		_, err := s.container.NewBlobClient(key).Delete(ctx, nil)
 		if err != nil && codeOf(err) != "BlobNotFound" {
-			return s.failure(err)
+			return s.failure(ctx, err)
 		}
 	}
 	return nil
@@ -130,7 +159,7 @@ func (s *store) DeleteIf(ctx context.Context, key string, v backend.Version) err
 	if codeOf(err) == "BlobNotFound" {
 		return &bucket.Failure{Kind: backend.ErrConflict, Err: s.responseError(err)}
 	}
-	return s.failure(err)
+	return s.failure(ctx, err)
 }
 
 // Touch implements [bucket.Toucher]: writing the metadata that is there renews
@@ -143,7 +172,7 @@ func (s *store) Touch(ctx context.Context, key string, o bucket.Object) (bucket.
 		if codeOf(err) == "ConditionNotMet" { // somebody else has renewed it
 			return s.Head(ctx, key)
 		}
-		return o, s.failure(err)
+		return o, s.failure(ctx, err)
 	}
 	o.Version, o.ModTime = versionOf(resp.ETag), value(resp.LastModified, o.ModTime)
 	return o, nil
@@ -173,7 +202,7 @@ func (s *store) List(ctx context.Context, prefix, token string) (bucket.Page, er
 	}
 	resp, err := s.container.NewListBlobsFlatPager(opts).NextPage(ctx)
 	if err != nil {
-		return bucket.Page{}, s.failure(err)
+		return bucket.Page{}, s.failure(ctx, err)
 	}
 	page := bucket.Page{Next: value(resp.NextMarker, "")}
 	if resp.Segment == nil {

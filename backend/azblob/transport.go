@@ -1,7 +1,9 @@
 package azblob
 
 import (
+	"io/fs"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/larder-build/larder/backend"
 )
@@ -12,12 +14,14 @@ const connections = 64
 
 // transport sends requests for the SDK.
 type transport struct {
+	host   string // the account's
 	client *http.Client
 	idle   func() // closes idle connections
+	closed atomic.Bool
 }
 
-func newTransport(given http.RoundTripper) *transport {
-	t := &transport{client: &http.Client{Transport: given, CheckRedirect: refuseRedirects}, idle: func() {}}
+func newTransport(host string, given http.RoundTripper) *transport {
+	t := &transport{host: host, client: &http.Client{Transport: given, CheckRedirect: refuseRedirects}, idle: func() {}}
 	if given == nil {
 		own := &http.Transport{Proxy: http.ProxyFromEnvironment}
 		if standard, ok := http.DefaultTransport.(*http.Transport); ok {
@@ -36,18 +40,33 @@ func refuseRedirects(*http.Request, []*http.Request) error { return http.ErrUseL
 // Do implements policy.Transporter. Responses stay as they are: net/http would
 // otherwise decompress blobs.
 func (t *transport) Do(req *http.Request) (*http.Response, error) {
-	backend.TraceRequest(req.Context(), opOf(req))
+	backend.TraceRequest(req.Context(), t.opOf(req))
 	if req.Header.Get("Accept-Encoding") == "" {
 		req.Header.Set("Accept-Encoding", "identity")
 	}
-	return t.client.Do(req)
+	if t.closed.Load() {
+		return nil, fs.ErrClosed
+	}
+	resp, err := t.client.Do(req)
+	if t.closed.Load() {
+		// A request that has begun before has net/http keep idle connections
+		// again, such as the one that is being opened for it.
+		t.idle()
+	}
+	return resp, err
+}
+
+// close ends the life of idle connections.
+func (t *transport) close() {
+	t.closed.Store(true)
+	t.idle()
 }
 
 // opOf names a request in a word or two.
-func opOf(req *http.Request) string {
+func (t *transport) opOf(req *http.Request) string {
 	q := req.URL.Query()
 	switch {
-	case req.Header.Get("X-Ms-Version") == "": // to where tokens come from
+	case req.URL.Host != t.host: // where tokens come from
 		return "token"
 	case q.Get("comp") == "list":
 		return "list"

@@ -43,7 +43,7 @@ func (u *upload) Part(ctx context.Context, number int, body bucket.Body) error {
 	content := newContent(body)
 	defer content.end()
 	if _, err := u.blob.StageBlock(ctx, u.name(number), content, nil); err != nil {
-		return content.reason(u.store.failure(err))
+		return content.reason(u.store.failure(ctx, err))
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -62,7 +62,7 @@ func (u *upload) Complete(ctx context.Context, cond backend.Condition) error {
 		// Another writer has committed the blob, which discards all blocks.
 		return &bucket.Failure{Kind: backend.ErrConflict, Err: u.store.responseError(err)}
 	}
-	return u.store.failure(err)
+	return u.store.failure(ctx, err)
 }
 
 // Abort implements [bucket.Upload]. Blocks that were not committed cannot be

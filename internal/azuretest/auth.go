@@ -56,7 +56,10 @@ func (s *Server) checkToken(c *call, token string) *Failure {
 	if c.r.TLS == nil {
 		return fail(http.StatusBadRequest, "AuthenticationFailed", "Bearer tokens are only accepted over TLS.")
 	}
-	if !slices.Contains(s.options.Tokens, token) {
+	s.mu.Lock()
+	accepted := slices.Contains(s.options.Tokens, token)
+	s.mu.Unlock()
+	if !accepted {
 		return challenge("InvalidAuthenticationInfo", "Server failed to authenticate the request. Please refer to the information in the www-authenticate header.")
 	}
 	return nil

@@ -9,7 +9,6 @@ package azuretest
 
 import (
 	"context"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
@@ -37,7 +36,7 @@ type TB interface {
 // Options chooses how the service behaves. The zero value is the service as it
 // is documented.
 type Options struct {
-	// TLS serves HTTPS with a certificate of its own; see Server.CA. Tokens are
+	// TLS serves HTTPS with a certificate of its own; see Server.Client. Tokens are
 	// accepted over TLS alone.
 	TLS bool
 	// Tokens are the bearer tokens that are accepted.
@@ -49,6 +48,11 @@ type Options struct {
 	// EmptyPages lists nothing in every other page, as the service may when a
 	// listing crosses partitions.
 	EmptyPages bool
+	// Hierarchical has a hierarchical namespace: directories are listed, and are
+	// found as empty blobs.
+	Hierarchical bool
+	// PublicAccess and Immutable are what the properties of containers say.
+	PublicAccess, Immutable bool
 	// NoKeys refuses account keys, as an account with
 	// allowSharedKeyAccess=false.
 	NoKeys bool
@@ -128,11 +132,6 @@ func (s *Server) Close() {
 	s.front.Close()
 }
 
-// CA returns the certificate to trust for Options.TLS, in PEM.
-func (s *Server) CA() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.front.Certificate().Raw})
-}
-
 // serve notes a request and answers it.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.pause(r)
@@ -156,6 +155,7 @@ func (s *Server) dispatch(c *call) *Failure {
 		opCreateContainer: s.createContainer,
 		opContainerProps:  s.containerProperties,
 		opDeleteContainer: s.deleteContainer,
+		opAccountInfo:     s.accountInfo,
 		opListBlobs:       s.listBlobs,
 		opPutBlob:         s.putBlob,
 		opGetBlob:         s.getBlob,
@@ -236,6 +236,7 @@ func (s *Server) Put(container, name string, data []byte) {
 		s.containers[container] = c
 	}
 	s.write(c.blob(name), data, nil, "application/octet-stream")
+	s.makeDirectories(c, name)
 }
 
 // Get returns the content of a blob, or false.
@@ -309,3 +310,13 @@ func (s *Server) HasContainer(name string) bool {
 	_, ok := s.containers[name]
 	return ok
 }
+
+// SetTokens replaces the tokens that are accepted, as when they expire.
+func (s *Server) SetTokens(tokens ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.options.Tokens = tokens
+}
+
+// Client returns a client that trusts the service's certificate.
+func (s *Server) Client() *http.Client { return s.front.Client() }

@@ -128,6 +128,7 @@ func (s *Server) replace(c *call, data []byte) *Failure {
 		return f
 	}
 	s.write(b, data, metadataOf(c.r), mimeTypeOf(c.r))
+	s.makeDirectories(in, c.blob)
 	showVersion(c.w, b)
 	return nil
 }

@@ -107,6 +107,7 @@ func (s *Server) commit(c *call, list blockList) *Failure {
 	}
 	s.write(b, data, metadataOf(c.r), c.r.Header.Get("X-Ms-Blob-Content-Type"))
 	b.blocks = blocks
+	s.makeDirectories(in, c.blob)
 	showVersion(c.w, b)
 	return nil
 }

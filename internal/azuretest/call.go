@@ -21,6 +21,7 @@ const (
 	opCreateContainer = "Create Container"
 	opContainerProps  = "Get Container Properties"
 	opDeleteContainer = "Delete Container"
+	opAccountInfo     = "Get Account Information"
 	opListBlobs       = "List Blobs"
 	opPutBlob         = "Put Blob"
 	opGetBlob         = "Get Blob"
@@ -70,11 +71,12 @@ func (c *call) operation() string {
 	at := strings.Join([]string{c.r.Method, c.query.Get("restype"), c.query.Get("comp")}, " ")
 	if c.blob == "" {
 		return map[string]string{
-			"PUT container ":     opCreateContainer,
-			"GET container ":     opContainerProps,
-			"HEAD container ":    opContainerProps,
-			"DELETE container ":  opDeleteContainer,
-			"GET container list": opListBlobs,
+			"PUT container ":         opCreateContainer,
+			"GET container ":         opContainerProps,
+			"HEAD container ":        opContainerProps,
+			"DELETE container ":      opDeleteContainer,
+			"GET container list":     opListBlobs,
+			"GET account properties": opAccountInfo,
 		}[at]
 	}
 	return map[string]string{

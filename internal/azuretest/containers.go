@@ -3,6 +3,7 @@ package azuretest
 import (
 	"net/http"
 	"regexp"
+	"strconv"
 )
 
 // containerLike is what a container may be called.
@@ -30,6 +31,10 @@ func (s *Server) containerProperties(c *call) *Failure {
 	in, f := s.within(c.container)
 	if f == nil {
 		c.w.Header().Set("ETag", in.etag)
+		c.w.Header().Set("X-Ms-Has-Immutability-Policy", strconv.FormatBool(s.options.Immutable))
+		if s.options.PublicAccess {
+			c.w.Header().Set("X-Ms-Blob-Public-Access", "container")
+		}
 		c.w.Header().Set("Last-Modified", s.options.Now().UTC().Format(http.TimeFormat))
 	}
 	s.mu.Unlock()
@@ -51,3 +56,30 @@ func (s *Server) deleteContainer(c *call) *Failure {
 	s.reply(c, http.StatusAccepted, nil)
 	return nil
 }
+
+func (s *Server) accountInfo(c *call) *Failure {
+	h := c.w.Header()
+	h.Set("X-Ms-Sku-Name", "Standard_LRS")
+	h.Set("X-Ms-Account-Kind", "StorageV2")
+	h.Set("X-Ms-Is-Hns-Enabled", strconv.FormatBool(s.options.Hierarchical))
+	s.reply(c, http.StatusOK, nil)
+	return nil
+}
+
+// makeDirectories makes those above a blob, if the namespace is hierarchical.
+// s.mu is held.
+func (s *Server) makeDirectories(c *container, name string) {
+	if !s.options.Hierarchical {
+		return
+	}
+	for i, r := range name {
+		if r != '/' {
+			continue
+		}
+		if d := c.blob(name[:i]); !d.exists {
+			s.write(d, nil, http.Header{"Hdi_isfolder": {"true"}}, "")
+		}
+	}
+}
+
+func (b *blob) isDirectory() bool { return b.metadata.Get("Hdi_isfolder") == "true" }

@@ -33,6 +33,7 @@ type item struct {
 	Length       int    `xml:"Properties>Content-Length"`
 	ContentType  string `xml:"Properties>Content-Type"`
 	BlobType     string `xml:"Properties>BlobType"`
+	ResourceType string `xml:"Properties>ResourceType,omitempty"`
 }
 
 func (s *Server) listBlobs(c *call) *Failure {
@@ -77,8 +78,12 @@ func (s *Server) page(c *call, after string, limit int, empty bool) (*page, *Fai
 	names = names[:min(limit, len(names))]
 	for _, name := range names {
 		b := in.blobs[name]
+		kind := ""
+		if b.isDirectory() {
+			kind = "directory"
+		}
 		p.Blobs.Blobs = append(p.Blobs.Blobs, item{
-			Name: name, LastModified: b.modified.UTC().Format(http.TimeFormat), ETag: strings.Trim(b.etag, `"`),
+			ResourceType: kind, Name: name, LastModified: b.modified.UTC().Format(http.TimeFormat), ETag: strings.Trim(b.etag, `"`),
 			Length: len(b.data), ContentType: b.mimeType, BlobType: "BlockBlob",
 		})
 	}

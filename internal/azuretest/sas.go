@@ -149,6 +149,8 @@ func permissions(op string) string {
 		return "d"
 	case opListBlobs:
 		return "l"
+	case opAccountInfo:
+		return "racwdl"
 	default:
 		return "cw"
 	}

@@ -1,0 +1,243 @@
+package azblob
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/bucket"
+)
+
+var _ backend.Diagnoser = (*Backend)(nil)
+
+// maxSkew is how far clocks may differ before the service refuses what a key
+// has signed.
+//
+// Source: learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key.
+const maxSkew = 15 * time.Minute
+
+// soon is how long before its end a SAS is worth a warning.
+const soon = 7 * 24 * time.Hour
+
+// Diagnose looks at how the account is reached, with whose credentials and how
+// long they last, whether the clocks agree, and at what the service tells of the
+// container and the account. It writes nothing.
+func (b *Backend) Diagnose(ctx context.Context, o backend.DiagnoseOptions) iter.Seq[backend.Finding] {
+	return func(yield func(backend.Finding) bool) {
+		d := &diagnosis{store: b.store, yield: yield}
+		if _, err := b.Stat(ctx); err != nil { // of nothing: closed, or ended
+			d.failed(backend.CheckEndpoint, err, "")
+			return
+		}
+		if !d.reach(ctx, b.someKey(o.Refs)) {
+			return
+		}
+		for _, look := range []func(context.Context) bool{d.sas, d.container, d.account, d.lifecycle} {
+			if ctx.Err() != nil || !look(ctx) {
+				return
+			}
+		}
+	}
+}
+
+// someKey is the key of an object that there may be.
+func (b *Backend) someKey(refs []string) string {
+	o := b.store.opts
+	name := "buildkit"
+	if len(refs) > 0 {
+		name = refs[0]
+	}
+	return bucket.Joined(o.Prefix, o.BlobsPrefix, o.ManifestsPrefix).Manifests + name
+}
+
+// diagnosis yields findings.
+type diagnosis struct {
+	store *store
+	yield func(backend.Finding) bool
+}
+
+func (d *diagnosis) found(check string, status backend.FindingStatus, detail, remedy string) bool {
+	return d.yield(backend.Finding{Check: check, Status: status, Detail: detail, Remedy: remedy})
+}
+
+// failed yields an error, whose own remedy comes before the given one.
+func (d *diagnosis) failed(check string, err error, remedy string) bool {
+	detail := err.Error()
+	if e, ok := errors.AsType[*ResponseError](err); ok {
+		plain := *e
+		plain.Hint, plain.Credentials = "", ""
+		detail, remedy = plain.Error(), cmp.Or(e.Hint, remedy)
+	}
+	return d.found(check, backend.FindingFailed, detail, remedy)
+}
+
+// reach asks for an object and tells from the answer whether the account is
+// reached, whether the credentials are good, and whether the clocks agree.
+func (d *diagnosis) reach(ctx context.Context, key string) bool {
+	resp, err := d.store.container.NewBlobClient(key).GetProperties(ctx, nil)
+	now, date := d.store.opts.Now(), value(resp.Date, time.Time{})
+	refused, answered := errors.AsType[*azcore.ResponseError](err)
+	if answered && refused.RawResponse != nil {
+		date, _ = http.ParseTime(refused.RawResponse.Header.Get("Date")) // the zero time says nothing
+	}
+	err = d.store.failure(ctx, err)
+	if !d.endpoint(err, answered || err == nil) {
+		return false
+	}
+	clock := backend.Finding{Status: backend.FindingOK}
+	if !date.IsZero() {
+		clock = backend.ClockFinding(date, now, d.skewLimit())
+	}
+	if !d.credentials(err, clock) {
+		return false
+	}
+	if !date.IsZero() && !d.yield(clock) {
+		return false
+	}
+	if answered && refused.ErrorCode == "ContainerNotFound" {
+		d.failed("container", err, "")
+		return false
+	}
+	return true
+}
+
+// skewLimit is how far clocks may differ: tokens and SAS have no such bound.
+func (d *diagnosis) skewLimit() time.Duration {
+	if d.store.account.key != nil {
+		return maxSkew
+	}
+	return 0
+}
+
+// endpoint says whether anybody has answered.
+func (d *diagnosis) endpoint(err error, answered bool) bool {
+	u := d.store.account.url
+	if !answered && !isTokenError(err) {
+		d.failed(backend.CheckEndpoint, err, "see that account_url is right and that this machine may connect to "+u.Host)
+		return false
+	}
+	detail := u.String() + ", container " + d.store.opts.Container
+	if u.Scheme == "https" {
+		return d.found(backend.CheckEndpoint, backend.FindingOK, detail, "")
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+		return d.found(backend.CheckEndpoint, backend.FindingNote, detail+", without TLS on this machine", "")
+	}
+	return d.found(backend.CheckEndpoint, backend.FindingWarning, detail+", without TLS: who listens can read the caches and a SAS", "set account_url to one with https")
+}
+
+func isTokenError(err error) bool {
+	_, ok := errors.AsType[*tokenError](err)
+	return ok
+}
+
+// credentials says whether the service has taken the credentials, if not for
+// this then for something else.
+func (d *diagnosis) credentials(err error, clock backend.Finding) bool {
+	e, refused := errors.AsType[*ResponseError](err)
+	lacking := refused && slices.Contains([]string{"AuthorizationPermissionMismatch", "AuthorizationResourceTypeMismatch"}, e.Code)
+	if !errors.Is(err, backend.ErrDenied) || lacking {
+		return d.found(backend.CheckCredentials, backend.FindingOK, d.store.account.source, "")
+	}
+	remedy := ""
+	if isTokenError(err) {
+		remedy = "log in by the Azure command line, or give " + attrKey + ", " + attrSAS + " or " + attrConnectionString
+	}
+	f := backend.Finding{Check: backend.CheckCredentials, Status: backend.FindingFailed, Detail: err.Error(), Remedy: remedy}
+	if refused {
+		plain := *e
+		plain.Hint = ""
+		f.Detail, f.Remedy = plain.Error(), e.Hint
+	}
+	if clock.Status == backend.FindingFailed {
+		f.Detail, f.Remedy = f.Detail+"; the clock "+clock.Detail, clock.Remedy
+	}
+	d.yield(f)
+	return false
+}
+
+// sas looks at what a SAS says of itself.
+func (d *diagnosis) sas(context.Context) bool {
+	const check = "SAS"
+	a := d.store.account
+	if a.sas == nil {
+		return true
+	}
+	var missing []string
+	for _, p := range []string{"r", "w", "d", "l"} {
+		if !strings.Contains(a.sas.Get("sp"), p) {
+			missing = append(missing, p)
+		}
+	}
+	if len(missing) > 0 && a.sas.Get("sp") != "" { // those of a stored access policy are not in it
+		detail := fmt.Sprintf("permits %s, and lacks %s", oneLine(a.sas.Get("sp")), strings.Join(missing, ", "))
+		if !d.found(check, backend.FindingNote, detail, "make one with r, w, d and l unless that is meant") {
+			return false
+		}
+	}
+	end := a.sasEnd()
+	left := end.Sub(d.store.opts.Now())
+	switch {
+	case end.IsZero():
+		return true
+	case left < soon:
+		return d.found(check, backend.FindingWarning, "ends at "+end.UTC().Format(time.RFC3339), "make a new one for "+a.setting)
+	default:
+		return d.found(check, backend.FindingOK, "ends at "+end.UTC().Format(time.RFC3339), "")
+	}
+}
+
+// container looks at the container's own rules. Those whose credentials do not
+// reach that far can do without.
+func (d *diagnosis) container(ctx context.Context) bool {
+	const check = "container"
+	resp, err := d.store.container.GetProperties(ctx, nil)
+	if err != nil {
+		return d.found(check, backend.FindingSkipped, "its properties cannot be read with these credentials", "")
+	}
+	if value(resp.HasLegalHold, false) || value(resp.HasImmutabilityPolicy, false) {
+		detail := "has a legal hold or a policy of immutability: refs may not be replaced, and nothing pruned"
+		return d.found(check, backend.FindingWarning, detail, "use a container without either")
+	}
+	if access := value(resp.BlobPublicAccess, ""); access != "" {
+		return d.found(check, backend.FindingWarning, "lets everybody read: public access is "+string(access), "disable public access of the container, unless the caches are for everybody")
+	}
+	return d.found(check, backend.FindingOK, "neither public nor immutable", "")
+}
+
+// account looks at what kind of account it is.
+func (d *diagnosis) account(ctx context.Context) bool {
+	const check = "account"
+	resp, err := d.store.container.GetAccountInfo(ctx, nil)
+	if err != nil {
+		return d.found(check, backend.FindingSkipped, "its kind cannot be read with these credentials", "")
+	}
+	detail := fmt.Sprintf("%s %s", value(resp.AccountKind, "kind unknown"), value(resp.SKUName, ""))
+	if value(resp.IsHierarchicalNamespaceEnabled, false) {
+		detail += ", with a hierarchical namespace: no ref can have the name of another's directory"
+	}
+	return d.found(check, backend.FindingNote, strings.TrimSpace(detail), "")
+}
+
+// lifecycle says what rules must respect, which only management shows.
+func (d *diagnosis) lifecycle(context.Context) bool {
+	age := d.store.opts.RefreshAge
+	switch {
+	case age == 0:
+		age = bucket.DefaultRefreshAge
+	case age < 0:
+		age = 0
+	}
+	detail := fmt.Sprintf("not visible with credentials for data; blobs that are in use are renewed when they are put after %v", age/2)
+	return d.found("lifecycle rules", backend.FindingSkipped, detail, fmt.Sprintf("see that no rule deletes what was modified within %v", age+24*time.Hour))
+}
