@@ -122,7 +122,11 @@ func (e *export) run(ctx context.Context, content Content) error {
 	}
 	transfer := newTransfer(content, e.opts.Progress)
 	blobs := e.manifest.Blobs()
-	wanted := e.plan(func(p *publisher) ([]blob.Descriptor, error) { return p.plan(ctx, blobs, transfer) })
+	return e.carry(ctx, transfer, e.plan(func(p *publisher) ([]blob.Descriptor, error) { return p.plan(ctx, blobs, transfer) }))
+}
+
+// carry sends what the targets want, and publishes what is whole.
+func (e *export) carry(ctx context.Context, transfer *transfer, wanted map[*destination][]blob.Descriptor) error {
 	if err := transfer.send(ctx, parcels(wanted, e.destinations())); err != nil {
 		return e.outcome(err)
 	}
