@@ -3,8 +3,10 @@ package s3
 import (
 	"context"
 	"crypto/tls"
+	"io/fs"
 	"net/http"
 	"slices"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -25,7 +27,7 @@ type store struct {
 	endpoint string // for messages: the host, or "AWS"
 	region   string
 	keys     bucket.Keys
-	idle     func() // closes idle connections
+	http     *traced
 
 	probing probe
 }
@@ -68,17 +70,17 @@ func newStore(ctx context.Context, name string, o Options) (*store, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s := &store{bucket: name, idle: func() {}}
+	s := &store{bucket: name}
 	if err := s.choose(o); err != nil {
 		return nil, err
 	}
-	transport := o.Transport
-	if transport == nil {
+	s.http = &traced{next: o.Transport, idle: func() {}}
+	if o.Transport == nil {
 		own := newTransport(o)
-		transport, s.idle = own, own.CloseIdleConnections
+		s.http.next, s.http.idle = own, own.CloseIdleConnections
 	}
 	var err error
-	if s.identity, err = o.identify(ctx, &http.Client{Transport: transport}); err != nil {
+	if s.identity, err = o.identify(ctx, &http.Client{Transport: s.http}); err != nil {
 		return nil, err
 	}
 	if s.region == "" {
@@ -87,7 +89,7 @@ func newStore(ctx context.Context, name string, o Options) (*store, error) {
 	if s.region == "" {
 		return nil, invalidf("attribute region is missing")
 	}
-	s.client = s.newClient(o, transport)
+	s.client = s.newClient(o)
 	return s, nil
 }
 
@@ -134,13 +136,13 @@ func (s *store) choose(o Options) error {
 	return nil
 }
 
-func (s *store) newClient(o Options, transport http.RoundTripper) *s3.Client {
+func (s *store) newClient(o Options) *s3.Client {
 	opts := s3.Options{
 		Region:       s.region,
 		Credentials:  s.identity.provider,
 		UsePathStyle: !s.quirks.host,
 		HTTPClient: &http.Client{
-			Transport: &traced{transport},
+			Transport: s.http,
 			// A redirect is for another region, whose signature is another one.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
@@ -164,13 +166,31 @@ func (s *store) newClient(o Options, transport http.RoundTripper) *s3.Client {
 	return s3.New(opts)
 }
 
-// traced tells the traces of a context of each request.
-type traced struct{ next http.RoundTripper }
+// traced tells the traces of a context of each request, until it is closed.
+type traced struct {
+	next   http.RoundTripper
+	idle   func() // closes idle connections
+	closed atomic.Bool
+}
 
 // RoundTrip implements [http.RoundTripper].
 func (t *traced) RoundTrip(r *http.Request) (*http.Response, error) {
+	if t.closed.Load() {
+		return nil, fs.ErrClosed
+	}
 	backend.TraceRequest(r.Context(), operations[awsmiddleware.GetOperationName(r.Context())])
-	return t.next.RoundTrip(r)
+	resp, err := t.next.RoundTrip(r)
+	if t.closed.Load() {
+		// A request that has begun before has net/http keep idle connections
+		// again, such as the one that is being opened for it.
+		t.idle()
+	}
+	return resp, err
+}
+
+func (t *traced) close() {
+	t.closed.Store(true)
+	t.idle()
 }
 
 // operations are the names of requests for traces.
@@ -180,6 +200,7 @@ var operations = map[string]string{
 	"CopyObject": "touch", "CreateMultipartUpload": "start upload", "UploadPart": "upload part",
 	"UploadPartCopy": "touch", "CompleteMultipartUpload": "complete upload",
 	"AbortMultipartUpload": "abort upload", "ListMultipartUploads": "list uploads", "ListParts": "list parts",
+	"AssumeRole": "assume role", "AssumeRoleWithWebIdentity": "assume role",
 	"GetBucketLifecycleConfiguration": "get lifecycle rules", "GetBucketVersioning": "get versioning",
 }
 
@@ -195,6 +216,6 @@ func with(changes ...stackOption) func(*s3.Options) {
 
 // Close releases idle connections.
 func (s *store) Close() error {
-	s.idle()
+	s.http.close()
 	return nil
 }

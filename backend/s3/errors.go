@@ -135,7 +135,7 @@ func (e *ResponseError) kind() error {
 		return backend.ErrTooLarge
 	case status == http.StatusTooManyRequests, status == http.StatusInsufficientStorage:
 		return backend.ErrLimited
-	case status >= statusClientClosed, status == http.StatusRequestTimeout, status < http.StatusMultipleChoices:
+	case status >= statusClientClosed, status == http.StatusRequestTimeout, status < http.StatusMultipleChoices: // the latter of several objects
 		return backend.ErrUnavailable
 	default:
 		return backend.ErrInvalid
@@ -189,6 +189,10 @@ func (s *store) translate(err error) error {
 	}
 	if e.Code == "InvalidRange" || e.Status == http.StatusRequestedRangeNotSatisfiable {
 		return bucket.ErrRange
+	}
+	if e.Code == "" && e.Status < http.StatusMultipleChoices { // it has broken off, or is not S3's
+		u := &unreachable{err: fmt.Errorf("%s: the answer to %s cannot be read", s.endpoint, op), temporary: true}
+		return &bucket.Failure{Kind: backend.ErrUnavailable, Err: u, Temporary: true}
 	}
 	s.explain(e, response.Response.Header)
 	return s.failure(e)

@@ -29,7 +29,7 @@ func (s *store) StartUpload(ctx context.Context, key string, _ int64) (bucket.Up
 	out, err := s.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &s.bucket, Key: &key})
 	if err != nil {
 		err = s.translate(err)
-		if offline, ok := errors.AsType[*unreachable](err); ok && offline.temporary {
+		if _, refused := errors.AsType[*ResponseError](err); !refused {
 			s.sweepUploads(ctx, key)
 		}
 		return nil, err
@@ -37,12 +37,13 @@ func (s *store) StartUpload(ctx context.Context, key string, _ int64) (bucket.Up
 	return &upload{s: s, key: key, id: aws.ToString(out.UploadId)}, nil
 }
 
-// sweepTime bounds how long lost uploads are looked for.
-const sweepTime = time.Second
+// sweepTime bounds how long lost uploads are looked for, because the caller may
+// not want to wait any more.
+const sweepTime = 800 * time.Millisecond
 
 // sweepUploads aborts the uploads of a key that have no part, after the answer
-// that names one was lost. One that somebody else has begun this very moment
-// may be among them, who then begins again.
+// that names one was not received. One that somebody else has begun this very
+// moment may be among them, who then begins again.
 func (s *store) sweepUploads(ctx context.Context, key string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sweepTime)
 	defer cancel()

@@ -13,9 +13,13 @@ import (
 	"github.com/larder-build/larder/blob"
 )
 
-// abortTime bounds how long an upload that has failed is cleared away, also
-// after its context has ended: the caller waits for it.
-const abortTime = time.Second
+// abortTime bounds how long an upload that has failed is cleared away, and
+// abortTimeEnded the same after its context has ended: the caller, who does not
+// want to wait any more, has to.
+const (
+	abortTime      = 10 * time.Second
+	abortTimeEnded = 800 * time.Millisecond
+)
 
 // partAttempts is how often a part is sent. Without, a blob of a thousand parts
 // would start from the beginning for every request that is lost.
@@ -75,7 +79,11 @@ func (b *Backend) partSize(size int64) int64 {
 // abort discards what has been sent. What cannot be discarded now is found
 // when the store is pruned.
 func (p *parts) abort(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
+	patience := abortTime
+	if ctx.Err() != nil {
+		patience = abortTimeEnded
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	_ = p.upload.Abort(ctx)
 }

@@ -36,7 +36,7 @@ func (b *Backend) getRef(ctx context.Context, name string) (backend.Ref, error) 
 	defer func() { _ = r.Close() }()
 	data, err := io.ReadAll(io.LimitReader(r, backend.MaxDocumentSize+1))
 	if err != nil {
-		return backend.Ref{}, err
+		return backend.Ref{}, broken(err)
 	}
 	if len(data) > backend.MaxDocumentSize {
 		return backend.Ref{}, fmt.Errorf("%w: document has more than %d bytes", backend.ErrTooLarge, backend.MaxDocumentSize)
