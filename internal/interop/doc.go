@@ -5,4 +5,8 @@
 //	go run ./internal/testbed -- go test -C internal/interop ./...
 //
 // Without them the tests are skipped, and with LARDER_TEST_REQUIRE=1 they fail.
+// That is their small size; every combination of what they go through takes some
+// minutes:
+//
+//	LARDER_INTEROP=full go run ./internal/testbed -- go test -C internal/interop ./...
 package interop

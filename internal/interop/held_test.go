@@ -70,7 +70,7 @@ func read(t *testing.T, p place, ref string) inspection {
 	t.Helper()
 	text := p.document(t, ref)
 	doc := parse[document](t, text)
-	found := inspection{Ref: ref, Digest: digestOf(text), Size: int64(len(text)), Encoding: "flat"}
+	found := inspection{Ref: ref, Digest: digestOf(text), Size: int64(len(text)), Encoding: flat}
 	facts := map[string]descriptor{}
 	for _, d := range doc.Manifests {
 		facts[d.Digest] = d
@@ -80,15 +80,15 @@ func read(t *testing.T, p place, ref string) inspection {
 	}
 	switch doc.MediaType {
 	case "application/vnd.oci.image.manifest.v1+json":
-		found.Encoding = "oci-manifest"
+		found.Encoding = ociManifest
 		for _, text := range doc.Layers {
 			d := parse[descriptor](t, text)
 			facts[d.Digest] = d
 		}
 	case "application/vnd.oci.image.index.v1+json":
-		found.Encoding = "oci-index"
+		found.Encoding = ociIndex
 	case "application/vnd.docker.distribution.manifest.list.v2+json":
-		found.Encoding = "docker-list"
+		found.Encoding = dockerList
 	}
 	if doc.Config.Digest != "" {
 		text = p.blob(t, doc.Config.Digest)

@@ -9,7 +9,8 @@ func TestMerge(t *testing.T) {
 	for _, tt := range []struct{ main, feature, merged kind }{
 		{local, local, local},
 		{openReg, basicReg, tokenReg},
-		{tokenReg, local, debianReg},
+		{minio, azurite, versitygw},
+		{local, debianReg, azurite},
 	} {
 		t.Run(tt.main.name+"+"+tt.feature.name+"/"+tt.merged.name, func(t *testing.T) {
 			testMerge(t, d, tt.main.open(t), tt.feature.open(t), tt.merged.open(t))

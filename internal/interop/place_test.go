@@ -1,6 +1,9 @@
 package interop
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // place is somewhere that BuildKit and larder keep caches. It spells the refs
 // there as both know them, and has a way of its own, which is neither's, to
@@ -29,14 +32,30 @@ func changed(content []byte) []byte {
 
 // kind is a sort of place.
 type kind struct {
-	name     string
+	name     string                   // of the server, in the testbed
 	encoding string                   // of what BuildKit writes there unless told otherwise
 	open     func(t *testing.T) place // returns an empty place of the test's own
 }
 
-var local = kind{"local", "oci-manifest", func(t *testing.T) place { t.Helper(); return layout(t.TempDir()) }}
+// Forms of a cache, by the names that larder has for them.
+const (
+	ociManifest = "oci-manifest"
+	ociIndex    = "oci-index"
+	dockerList  = "docker-list"
+	flat        = "flat"
+)
 
-func kinds() []kind { return []kind{local, openReg, basicReg, tokenReg, debianReg} }
+var local = kind{name: "local", encoding: ociManifest, open: func(t *testing.T) place { t.Helper(); return layout(t.TempDir()) }}
+
+// principal are one kind of each backend: they are tried with all that there
+// is, and the rest with what servers of one backend can differ in.
+func principal() []kind { return []kind{local, openReg, minio, azurite} }
+
+func kinds() []kind { return append(principal(), basicReg, tokenReg, debianReg, versitygw) }
+
+func (k kind) isPrincipal() bool {
+	return slices.ContainsFunc(principal(), func(p kind) bool { return p.name == k.name })
+}
 
 // maximal spells the export of all steps to a ref for buildctl.
 func maximal(p place, ref string) string { return p.target(ref) + ",mode=max" }

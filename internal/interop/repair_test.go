@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// defects are what can go wrong with a layer of a cache.
+// defects are what can go wrong with a layer of a cache, the most different
+// first.
 var defects = []struct {
 	name    string
 	holds   string // a file in the layer that is spoilt
@@ -15,8 +16,8 @@ var defects = []struct {
 	rebuilt string // the random file whose step needs the layer
 }{
 	{"missing", appFile, removed, 1, 0, lastFile},
-	{"truncated", appFile, truncated, 0, 1, lastFile},
 	{"changed", appFile, changed, 0, 1, lastFile},
+	{"truncated", appFile, truncated, 0, 1, lastFile},
 	{"not in the image", "app.bin", removed, 1, 0, ""},
 }
 
@@ -24,8 +25,11 @@ var defects = []struct {
 // it; after the repair it must build, and reuse all the rest.
 func TestRepair(t *testing.T) {
 	d := newDaemon(t)
-	for _, k := range []kind{local, {"registry", "oci-manifest", newRotten}} {
-		for _, tt := range defects {
+	for _, k := range []kind{local, rottenReg, minio, azurite} {
+		for i, tt := range defects {
+			if !*full && k.name != local.name && i > 1 {
+				continue
+			}
 			t.Run(k.name+"/"+tt.name, func(t *testing.T) {
 				d.prune(t)
 				dir, cache := newContext(t, newSeed(), "main"), k.open(t)
@@ -41,8 +45,9 @@ func TestRepair(t *testing.T) {
 					t.Errorf("verify blames %s, want %s", broken[0].Digest, lost)
 				}
 				d.prune(t)
-				if _, err := d.build(t.Context(), build{context: dir, imports: []string{cache.source("main")}}); (err != nil) != (tt.rebuilt != "") {
-					t.Errorf("BuildKit with the broken cache: %v, want an error if it needs the layer", err)
+				fails := tt.rebuilt != ""
+				if _, err := d.build(t.Context(), build{context: dir, imports: []string{cache.source("main")}}); (err != nil) != fails {
+					t.Errorf("BuildKit with the broken cache: %v, want failure = %t", err, fails)
 				}
 
 				larder(t, "verify", "--repair", cache.source("main"))

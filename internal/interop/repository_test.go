@@ -35,7 +35,7 @@ var (
 )
 
 func registryKind(server string) kind {
-	return kind{server, "oci-manifest", func(t *testing.T) place {
+	return kind{name: server, encoding: ociManifest, open: func(t *testing.T) place {
 		t.Helper()
 		return newRepository(t, server)
 	}}

@@ -13,6 +13,8 @@ import (
 	"time"
 )
 
+var rottenReg = kind{name: "registry", encoding: ociManifest, open: newRotten}
+
 // rotten is a repository of a registry whose disk can go bad: it answers with
 // what damage has left of a blob, until the blob is deleted.
 type rotten struct {
