@@ -78,8 +78,9 @@ const rootHelp = `larder lists, checks, compares, merges, copies and repairs bui
 that BuildKit and larder export.
 
 A LOCATION is where a cache is, as BuildKit spells it (type=local,src=./cache,tag=main),
-as a URL (local:./cache?tag=main), or simply a directory (./cache). It may name
-several refs: tag=main;v1. See "larder help locations".`
+as a URL (local:./cache?tag=main), or simply a directory (./cache) or repository
+(ghcr.io/org/cache:main). It may name several refs: tag=main;v1. See "larder help
+locations", and "larder doctor" to find out what works there.`
 
 // root returns the command tree.
 func (a *app) root() *cobra.Command {
@@ -105,6 +106,6 @@ func (a *app) root() *cobra.Command {
 		a.copyCommand(), a.mergeCommand(), a.lsCommand(), a.inspectCommand(),
 		a.verifyCommand(), a.diffCommand(), a.rmCommand(), a.doctorCommand(), a.versionCommand(),
 	)
-	root.AddCommand(helpTopics()...)
+	root.AddCommand(a.helpTopics()...)
 	return root
 }

@@ -1,12 +1,20 @@
 package cli
 
-import "github.com/spf13/cobra"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/backend/all"
+)
 
 // helpTopics returns commands that cannot be run: "larder help TOPIC" prints
 // them.
-func helpTopics() []*cobra.Command {
+func (a *app) helpTopics() []*cobra.Command {
 	return []*cobra.Command{
-		{Use: "locations", Short: "How locations are written", Long: locationsHelp},
+		{Use: "locations", Short: "How locations are written", Long: locationsHelp + attributesHelp(a.stores(all.Options{}).Drivers())},
 		{Use: "json", Short: "What --json prints", Long: jsonHelp},
 		{Use: "status", Short: "The exit status", Long: statusHelp},
 	}
@@ -14,19 +22,69 @@ func helpTopics() []*cobra.Command {
 
 const locationsHelp = `A location is where caches are, and perhaps the names of refs there. It is
 written as in BuildKit's --cache-to and --cache-from, as a URL, or, for a
-directory, as a path that begins with / or ./ :
+directory, as a path that begins with / or ./, and for a registry, as an image
+whose host has a dot or a port, or is localhost:
 
   type=local,src=/var/cache/app,tag=main
   local:///var/cache/app?tag=main
   /var/cache/app
+  type=registry,ref=ghcr.io/org/app/cache:main
+  registry://ghcr.io/org/app/cache:main
+  ghcr.io/org/app/cache:main
 
-src and dest mean the same. Several refs are separated by semicolons
-(tag=main;v1): all are written, checked, inspected, merged or removed, while copy
-and diff read one. Without a tag it is latest. digest=sha256:... in place of a
-tag reads that manifest, and cannot be written.
+Several refs are separated by semicolons (tag=main;v1): all are written, checked,
+listed, inspected, merged or removed, while copy and diff read one. A digest in
+place of a name (digest=sha256:..., or @sha256:... behind a repository) reads that
+manifest, and cannot be written.
+
+type=inline,ref=... or type=inline,src=... is an image in a registry or a
+directory, and the cache inside of it.
 
 What is misspelled is an error. Attributes of BuildKit's that concern building,
-such as mode=max, are accepted and have no effect. Secrets are never printed.`
+such as mode=max, are accepted and have no effect. Secrets are never printed.
+
+The types and their attributes; those with a star have to be given:
+`
+
+// attributesWidth is where the attributes of a type begin, lineWidth where the
+// lines end.
+const (
+	attributesWidth = 12
+	lineWidth       = 80
+)
+
+// attributesHelp lists the attributes of all drivers, but those without effect.
+func attributesHelp(drivers []backend.Driver) string {
+	var text strings.Builder
+	for _, d := range drivers {
+		line := fmt.Sprintf("\n  %-*s", attributesWidth-3, d.Type)
+		for _, attr := range d.Attrs {
+			if attr.Inert {
+				continue
+			}
+			word := " " + attributeHelp(attr)
+			if len(line)-1+len(word) > lineWidth {
+				text.WriteString(line)
+				line = "\n" + strings.Repeat(" ", attributesWidth-1)
+			}
+			line += word
+		}
+		text.WriteString(line)
+	}
+	return text.String()
+}
+
+// attributeHelp names an attribute with its aliases and variables.
+func attributeHelp(attr backend.Attr) string {
+	text := strings.Join(append([]string{attr.Name}, attr.Aliases...), "|")
+	if attr.Required {
+		text += "*"
+	}
+	if len(attr.Env) > 0 {
+		text += "=$" + strings.Join(attr.Env, "|$")
+	}
+	return text
+}
 
 const statusHelp = `  0  done: nothing is wrong, the caches are equal, or the repair has succeeded
   1  failed; or verify found problems that were not repaired, diff found
@@ -72,7 +130,8 @@ copy, merge
              requests, retries, waitedNanoseconds, degradations[]}; of an
              image of type=inline also the records attached, and replaced,
              the digest that it had before
-  sources[]  (merge) {source, ref, digest, records, layers, lost, error}
+  sources[]  (merge) {source, ref, digest, records, layers, lost, serves (results
+             that no source before it has), error}
   degradations[]  {kind, target, blob, detail}
 
 diff

@@ -246,3 +246,35 @@ func TestComplete(t *testing.T) {
 		}
 	}
 }
+
+// TestHelpLocations shows that the help names every attribute that has an
+// effect.
+func TestHelpLocations(t *testing.T) {
+	help := mustExecute(t, "help", "locations")
+	_, list, _ := strings.Cut(help, "have to be given:\n")
+	named := make(map[string]bool)
+	for word := range strings.FieldsSeq(list) {
+		names, _, _ := strings.Cut(word, "=")
+		for name := range strings.SplitSeq(strings.TrimSuffix(names, "*"), "|") {
+			named[name] = true
+		}
+	}
+	for _, d := range allMux(all.Options{}).Drivers() {
+		for _, attr := range d.Attrs {
+			if !attr.Inert && !named[attr.Name] {
+				t.Errorf("help locations does not name %s of type=%s", attr.Name, d.Type)
+			}
+		}
+		if !named[d.Type] {
+			t.Errorf("help locations does not name type=%s", d.Type)
+		}
+	}
+	if named["mode"] {
+		t.Error("help locations names mode, which has no effect")
+	}
+	for line := range strings.SplitSeq(help, "\n") {
+		if len(line) > 82 {
+			t.Errorf("help locations has a line of %d characters: %s", len(line), line)
+		}
+	}
+}
