@@ -10,6 +10,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/backend/azblob"
+	"github.com/larder-build/larder/backend/bucket/gcs"
 	"github.com/larder-build/larder/backend/local"
 	"github.com/larder-build/larder/backend/mem"
 	"github.com/larder-build/larder/backend/registry"
@@ -56,6 +57,7 @@ func Mux(opts Options) *backend.Mux {
 		},
 	}
 	m.Register(azblob.Driver())
+	m.Register(gcs.Driver())
 	m.Register(local.Driver())
 	m.Register(mem.Driver())
 	m.Register(registry.Driver())

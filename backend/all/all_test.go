@@ -20,6 +20,7 @@ import (
 	"github.com/larder-build/larder/backend/mem"
 	"github.com/larder-build/larder/backend/wrap"
 	"github.com/larder-build/larder/internal/azuretest"
+	"github.com/larder-build/larder/internal/gcstest"
 	"github.com/larder-build/larder/internal/registrytest"
 	"github.com/larder-build/larder/internal/s3test"
 )
@@ -31,6 +32,7 @@ func TestMuxOpensEveryType(t *testing.T) {
 	server := registrytest.New(t, registrytest.Options{})
 	objects := s3test.New(t, s3test.Options{Buckets: []string{"cache"}})
 	blobs := azuretest.New(t, azuretest.Options{Containers: []string{"cache"}})
+	google := gcstest.New(t, gcstest.Options{Buckets: []string{"cache"}})
 	m := all.Mux(all.Options{})
 	opened := map[string]bool{}
 	for _, text := range []string{
@@ -44,6 +46,8 @@ func TestMuxOpensEveryType(t *testing.T) {
 		"type=s3,bucket=cache,name=main,endpoint_url=" + objects.URL + ",access_key_id=" + s3test.AccessKey + ",secret_access_key=" + s3test.SecretKey,
 		"s3://cache/p/?name=main&endpoint_url=" + url.QueryEscape(objects.URL) + "&access_key_id=" + s3test.AccessKey + "&secret_access_key=" + url.QueryEscape(s3test.SecretKey),
 		"type=azblob,account_url=" + blobs.URL + ",container=cache,name=main,secret_access_key=" + azuretest.Key,
+		"type=gs,bucket=cache,endpoint_url=" + google.URL + ",name=main",
+		"gs://cache/prefix/?endpoint_url=" + url.QueryEscape(google.URL) + "&name=main",
 		"azblob://cache?account_url=" + url.QueryEscape(blobs.URL) + "&name=main&secret_access_key=" + url.QueryEscape(azuretest.Key),
 	} {
 		l, err := m.Parse(text)
