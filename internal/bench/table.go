@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// printTable prints what was measured for a task, in Markdown.
+func printTable(out io.Writer, t task, r results) {
+	fmt.Fprintf(out, "\n### %s\n\n", t.title)
+	fmt.Fprintln(out, "| | median s | range s | larder takes | requests | CPU s | heap MiB |")
+	fmt.Fprintln(out, "|---|---|---|---|---|---|---|")
+	ours := r.samples[t.peers[0].name]
+	for _, p := range t.peers {
+		samples := r.samples[p.name]
+		if len(samples) == 0 {
+			fmt.Fprintf(out, "| %s | %s | | | | | |\n", p.name, p.absent)
+			continue
+		}
+		all := walls(samples)
+		fmt.Fprintf(out, "| %s | %s | %s | %.2f x | %s | %s | %d |\n", p.name,
+			seconds(median(all)), spread(all), ratio(ours, samples), requestsText(r.requests[p.name]),
+			seconds(time.Duration(largest(samples, func(s sample) int64 { return int64(s.cpu) }))),
+			largest(samples, func(s sample) int64 { return s.heap })>>20)
+	}
+}
+
+// printGoals says whether the goals of a task are met.
+func printGoals(out io.Writer, t task, r results) {
+	for _, g := range t.goals {
+		printGoal(out, g, r)
+	}
+}
+
+func printGoal(out io.Writer, g goal, r results) {
+	ours, theirs := r.samples[g.peer], r.samples[g.than]
+	if len(ours) == 0 || len(theirs) == 0 {
+		return
+	}
+	got := ratio(ours, theirs)
+	verdict := "met"
+	if got > g.atMost {
+		verdict = "not met"
+		if slices.Min(walls(ours)) <= slices.Max(walls(theirs)) {
+			verdict = "not met by the medians; the ranges overlap"
+		}
+	}
+	fmt.Fprintf(out, "\n%s takes %.2f x the time of %s; the goal is at most %.2f x: %s\n", g.peer, got, g.than, g.atMost, verdict)
+}
+
+// ratio is that of the medians.
+func ratio(ours, theirs []sample) float64 {
+	return median(walls(ours)).Seconds() / median(walls(theirs)).Seconds()
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()) }
+
+// spread is the least and the most of several times.
+func spread(all []time.Duration) string {
+	if len(all) == 1 {
+		return "once"
+	}
+	return seconds(slices.Min(all)) + " to " + seconds(slices.Max(all))
+}
+
+// requestsText shows counts by method.
+func requestsText(counts map[string]int) string {
+	var parts []string
+	for _, method := range []string{"HEAD", "GET", "POST", "PATCH", "PUT", "DELETE"} {
+		if n := counts[method]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, method))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
