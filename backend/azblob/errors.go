@@ -105,7 +105,7 @@ func (s *store) responseError(err error) error {
 	if strings.HasPrefix(detail, "Signature not valid in the specified time frame") {
 		e.Message += " " + detail // other details repeat the signature
 	}
-	e.Hint = s.hint(e.Code)
+	e.Hint = s.hint(e.Code, e.Message)
 	return e
 }
 

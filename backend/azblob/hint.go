@@ -2,12 +2,16 @@ package azblob
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
 // hint returns what can be done about a refusal, or "".
-func (s *store) hint(code string) string {
+func (s *store) hint(code, message string) string {
 	a := s.account
+	if strings.HasPrefix(message, "Server failed to authenticate") { // Azurite's code is another
+		return s.authenticationHint()
+	}
 	switch code {
 	case "ContainerNotFound":
 		return fmt.Sprintf("create the container %s, correct the attribute container, or set create_container=true", s.opts.Container)

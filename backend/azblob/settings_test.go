@@ -125,16 +125,16 @@ func refusals() []refusal {
 		{"container missing, blob written", other, putBlob, backend.ErrNotFound, "ContainerNotFound", "attribute container", "create_container=true"},
 		{"container missing, ref read", other, getRef, backend.ErrNotFound, "ContainerNotFound", "attribute container", "create the container other"},
 		{"container missing, listed", other, listRefs, backend.ErrNotFound, "ContainerNotFound", "attribute container", "create the container other"},
-		{"wrong key", wrongKey, putRef, backend.ErrDenied, "AuthenticationFailed: Server failed to authenticate the request.", "secret_access_key", "a key of the account devstoreaccount1"},
-		{"wrong account", func(o *azblob.Options) { o.AccountName = "acme" }, putRef, backend.ErrDenied, "AuthenticationFailed", "account_name", "the account acme"},
+		{"wrong key", wrongKey, putRef, backend.ErrDenied, "Server failed to authenticate the request.", "secret_access_key", "a key of the account devstoreaccount1"},
+		{"wrong account", func(o *azblob.Options) { o.AccountName = "acme" }, putRef, backend.ErrDenied, "Server failed to authenticate", "account_name", "the account acme"},
 		{"SAS without write", limited("rld"), putRef, backend.ErrDenied, mismatch, "sas_token", "with the permissions rwdl: it has rld"},
 		{"SAS without write, blob", limited("rld"), putBlob, backend.ErrDenied, mismatch, "sas_token", "it has rld"},
 		{"SAS without read", limited("wld"), getRef, backend.ErrDenied, mismatch, "sas_token", "it has wld"},
 		{"SAS without list", limited("rwd"), listRefs, backend.ErrDenied, mismatch, "sas_token", "it has rwd"},
 		{"SAS without delete", limited("rwl"), deleteBlob, backend.ErrDenied, mismatch, "sas_token", "it has rwl"},
-		{"SAS that creates only", limited("rcl"), putRef, backend.ErrDenied, "UnauthorizedBlobOverwrite", "sas_token", "it has rcl"},
-		{"SAS that has ended", withSAS(azuretest.SAS{Container: "cache", Permissions: "rwdl", Expires: time.Now().Add(-time.Hour)}), putRef, backend.ErrDenied, "Signature not valid in the specified time frame", "sas_token", "make a new SAS"},
-		{"SAS of another container", withSAS(azuretest.SAS{Container: "else", Permissions: "rwdl", Expires: inAnHour()}), putRef, backend.ErrDenied, "AuthenticationFailed", "sas_token", "for this container"},
+		{"SAS that creates only", limited("rcl"), putRef, backend.ErrDenied, "This request is not authorized to perform", "sas_token", "it has rcl"},
+		{"SAS that has ended", withSAS(azuretest.SAS{Container: "cache", Permissions: "rwdl", Expires: time.Now().Add(-time.Hour)}), putRef, backend.ErrDenied, "Server failed to authenticate", "sas_token", "make a new SAS"},
+		{"SAS of another container", withSAS(azuretest.SAS{Container: "else", Permissions: "rwdl", Expires: inAnHour()}), putRef, backend.ErrDenied, "Server failed to authenticate", "sas_token", "for this container"},
 	}
 }
 
@@ -246,6 +246,26 @@ func TestNoSecretsInErrors(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// TestEndedSASSaysWhen shows the service's detail on times, and no other: those
+// on signatures repeat them.
+func TestEndedSASSaysWhen(t *testing.T) {
+	_, opts := fake(t, azuretest.Options{})
+	opts.AccountKey = ""
+	for expires, want := range map[time.Time]bool{time.Now().Add(-time.Hour): true, inAnHour(): false} {
+		opts.SAS = azuretest.SAS{Container: "cache", Permissions: "l", Expires: expires}.Sign()
+		if !want {
+			opts.SAS += "AA"
+		}
+		err := getRef(t.Context(), open(t, opts))
+		if err == nil || strings.Contains(err.Error(), "Signature not valid in the specified time frame: Start") != want {
+			t.Errorf("GetRef(SAS that ends at %v) = %v, want the detail %t", expires, err, want)
+		}
+		if err != nil && strings.Contains(err.Error(), "String to sign") {
+			t.Errorf("GetRef() = %v, want no detail on the signature", err)
 		}
 	}
 }

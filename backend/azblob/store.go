@@ -66,7 +66,7 @@ func (s *store) Head(ctx context.Context, key string) (bucket.Object, error) {
 	}
 	return bucket.Object{
 		Size: value(resp.ContentLength, -1), Version: versionOf(resp.ETag), ModTime: value(resp.LastModified, time.Time{}),
-		Metadata: plainMetadata(resp.Metadata),
+		Native: resp.Metadata,
 	}, nil
 }
 
@@ -165,7 +165,8 @@ func (s *store) DeleteIf(ctx context.Context, key string, v backend.Version) err
 // Touch implements [bucket.Toucher]: writing the metadata that is there renews
 // the age of a blob, and its ETag.
 func (s *store) Touch(ctx context.Context, key string, o bucket.Object) (bucket.Object, error) {
-	resp, err := s.container.NewBlobClient(key).SetMetadata(ctx, sdkMetadata(o.Metadata), &blob.SetMetadataOptions{
+	metadata, _ := o.Native.(map[string]*string) // Head's
+	resp, err := s.container.NewBlobClient(key).SetMetadata(ctx, metadata, &blob.SetMetadataOptions{
 		AccessConditions: conditions(backend.Match(o.Version)),
 	})
 	if err != nil {
@@ -176,22 +177,6 @@ func (s *store) Touch(ctx context.Context, key string, o bucket.Object) (bucket.
 	}
 	o.Version, o.ModTime = versionOf(resp.ETag), value(resp.LastModified, o.ModTime)
 	return o, nil
-}
-
-func plainMetadata(m map[string]*string) map[string]string {
-	plain := make(map[string]string, len(m))
-	for name, v := range m {
-		plain[name] = value(v, "")
-	}
-	return plain
-}
-
-func sdkMetadata(m map[string]string) map[string]*string {
-	sdk := make(map[string]*string, len(m))
-	for name, v := range m {
-		sdk[name] = &v
-	}
-	return sdk
 }
 
 // List implements [bucket.Store].

@@ -25,8 +25,12 @@ const (
 // would start from the beginning for every request that is lost.
 const partAttempts = 3
 
-// partWait is the wait before a part is sent again, which doubles.
-const partWait = 200 * time.Millisecond
+// partWait is the wait before a part is sent again, which doubles. A service
+// that asks for more than partPatience is left to the caller.
+const (
+	partWait     = 200 * time.Millisecond
+	partPatience = 5 * time.Second
+)
 
 // parts is a blob on its way in parts.
 type parts struct {
@@ -197,7 +201,7 @@ func (p *parts) send(ctx context.Context, number int, body Body) error {
 	for attempt := 1; ; attempt++ {
 		err := p.upload.Part(ctx, number, body)
 		f, known := errors.AsType[*Failure](err)
-		if !known || !f.Temporary || attempt == partAttempts {
+		if !known || !f.Temporary || f.RetryAfter > partPatience || attempt == partAttempts {
 			return err
 		}
 		wait = max(wait, f.RetryAfter)

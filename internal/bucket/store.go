@@ -77,9 +77,6 @@ type Object struct {
 	Version backend.Version
 	// ModTime is when the object was written last, or the zero time.
 	ModTime time.Time
-	// Metadata is what the object carries beside its content. Only Head needs
-	// to set it, so that Touch can keep it.
-	Metadata map[string]string
 	// Native is what else Head has to tell Touch, in a form of the store's own.
 	Native any
 }
