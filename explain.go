@@ -128,7 +128,10 @@ func Explain(ctx context.Context, key string, chain []Target, opts ExplainOption
 		}
 		out.Others = others
 	}
-	return out, out.conclude()
+	if err := out.conclude(); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // explaining is one call of Explain.

@@ -3,6 +3,7 @@ package larder
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -32,7 +33,7 @@ func (p Policy) Judge(report *Report, err error) error {
 		}
 		reason := fmt.Errorf("%s %s: %w", t.Target, t.Ref, t.Err)
 		failed = append(failed, reason)
-		if p.needs(i) {
+		if p.Required == nil || slices.Contains(p.Required, i) {
 			needed = append(needed, reason)
 		}
 	}
@@ -43,19 +44,6 @@ func (p Policy) Judge(report *Report, err error) error {
 		return nil
 	}
 	return errors.Join(needed...)
-}
-
-// needs reports whether a target has to be written, if not any will do.
-func (p Policy) needs(i int) bool {
-	if p.Required == nil {
-		return true
-	}
-	for _, n := range p.Required {
-		if n == i {
-			return true
-		}
-	}
-	return false
 }
 
 // String says the policy in words.
