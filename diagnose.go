@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/manifest/buildkit"
 )
 
@@ -20,6 +21,8 @@ type DiagnoseOptions struct {
 	// Refs are looked at, in addition to the store itself. There need not be
 	// such refs; they are only read.
 	Refs []string
+	// Images says that the refs are images that caches are to be put into.
+	Images bool
 	// Timeout bounds each check; 0 means DefaultDiagnoseTimeout.
 	Timeout time.Duration
 	// Found, unless nil, is called with each finding as soon as there is one.
@@ -78,8 +81,8 @@ type doctor struct {
 	info    backend.Info
 	opts    DiagnoseOptions
 	report  *Diagnosis
-	// caches are the caches that were found under the refs.
-	caches []*Inspection
+	// blobs are those of the caches that were found under the refs.
+	blobs []blob.Descriptor
 }
 
 func newDoctor(b backend.Backend, opts DiagnoseOptions) *doctor {
@@ -110,13 +113,12 @@ func (d *doctor) look(ctx context.Context) {
 	d.check(ctx, "list blobs", d.listBlobs)
 	if d.opts.ReadOnly {
 		d.check(ctx, "range reads", d.readRange)
-		d.found(skipped("write", "nothing is written, as was asked for"))
+		d.check(ctx, backend.CheckWrite, func(context.Context) backend.Finding { return skipped("", "nothing is written, as was asked for") })
+		d.check(ctx, checkConditions, func(context.Context) backend.Finding { return d.conditions() })
 	} else if !d.knows(backend.CheckWrite) {
 		d.tryWriting(ctx)
 	}
-	if ctx.Err() == nil {
-		d.found(d.documentSize())
-	}
+	d.check(ctx, "document size", func(context.Context) backend.Finding { return d.documentSize() })
 }
 
 // askDriver has the driver look into what only it knows. It reports whether
@@ -180,7 +182,7 @@ func (d *doctor) documentSize() backend.Finding {
 	if limit == 0 {
 		limit = backend.MaxDocumentSize
 	}
-	return passed("document size", "manifests of up to %s; BuildKit reads up to %s", mebibytes(limit), mebibytes(buildkit.ImportLimit))
+	return passed("", "manifests of up to %s; BuildKit reads up to %s", mebibytes(limit), mebibytes(buildkit.ImportLimit))
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%d MiB", n>>20) }

@@ -33,24 +33,34 @@ func (d *doctor) read(ctx context.Context) backend.Finding {
 
 // readRef looks at a ref that the store will be used for.
 func (d *doctor) readRef(ctx context.Context, ref string) backend.Finding {
-	found, err := Inspect(ctx, Target{Backend: d.backend, Ref: ref}, InspectOptions{})
-	switch {
+	found, err := load(ctx, Target{Backend: d.backend, Ref: ref}, 0)
+	if found != nil && found.Decoded != nil {
+		d.blobs = append(d.blobs, found.Manifest.Blobs()...)
+	}
+	switch l := describe(ref, found, err); {
+	case err == nil && d.opts.Images && l.Kind != KindInline:
+		return unfit("it is a cache that stands for itself, and no image", "name an image, or another type of location")
 	case err == nil:
-		d.caches = append(d.caches, found)
-		return passed("", "a cache of %d records and %d blobs (%s)", found.Totals.Records, found.Totals.Blobs, found.Encoding)
+		return passed("", "a cache of %d records and %d blobs (%s)", l.Totals.Records, l.Totals.Blobs, l.Encoding)
+	case l.Kind == KindImage && d.opts.Images:
+		return passed("", "an image, which has no cache yet")
 	case errors.Is(err, buildkit.ErrNotCache):
-		f := finding(backend.FindingWarning, "", "it is no cache, so that an export to it would be refused: %s", reason(err))
-		f.Remedy = "name another ref, or put the cache into the image, as type=inline does"
-		return f
-	case errors.Is(err, backend.ErrNotFound):
+		return unfit("it is no cache, so that an export to it would be refused: "+reason(err),
+			"name another ref, or put the cache into the image, as type=inline does")
+	case found == nil && errors.Is(err, backend.ErrNotFound) && d.opts.Images:
+		return unfit("there is none: an image has to be there before a cache is put into it", "push the image first")
+	case found == nil && errors.Is(err, backend.ErrNotFound):
 		return note("", "there is none yet")
-	case isDamaged(err):
-		f := finding(backend.FindingWarning, "", "it is a damaged cache: %s", reason(err))
-		f.Remedy = "export again, which replaces it"
-		return f
+	case found != nil && isDamaged(err):
+		return unfit("it is a damaged cache: "+reason(err), "export again, which replaces it")
 	default:
 		return failedWith(err)
 	}
+}
+
+// unfit is the finding that a ref is not fit for what it is named for.
+func unfit(detail, remedy string) backend.Finding {
+	return backend.Finding{Status: backend.FindingWarning, Detail: detail, Remedy: remedy}
 }
 
 func isDamaged(err error) bool {
@@ -101,14 +111,10 @@ func (d *doctor) listBlobs(ctx context.Context) backend.Finding {
 
 // readRange reads a part of a blob of one of the caches.
 func (d *doctor) readRange(ctx context.Context) backend.Finding {
-	var blobs []blob.Descriptor
-	for _, c := range d.caches {
-		blobs = append(blobs, c.Manifest.Blobs()...)
-	}
-	if len(blobs) == 0 {
+	if len(d.blobs) == 0 {
 		return skipped("", "no cache was found whose blobs could be read")
 	}
-	smallest := slices.MinFunc(blobs, func(a, b blob.Descriptor) int { return cmp.Compare(a.Size, b.Size) })
+	smallest := slices.MinFunc(d.blobs, func(a, b blob.Descriptor) int { return cmp.Compare(a.Size, b.Size) })
 	return d.readRangeOf(ctx, smallest)
 }
 

@@ -299,7 +299,7 @@ func TestDiagnoseReadOnly(t *testing.T) {
 	store := &sick{Backend: mem.New()}
 	export(t, cacheOf(t, "base"), larder.Target{Backend: store.Backend, Ref: "main"})
 	got := diagnose(t, store, larder.DiagnoseOptions{ReadOnly: true, Refs: []string{"main", "new"}})
-	if diff := cmp.Diff([]string{"ref new: note", "write: skipped"}, statuses(got)); diff != "" || !got.OK {
+	if diff := cmp.Diff([]string{"ref new: note", "write: skipped", "conditions: note"}, statuses(got)); diff != "" || !got.OK {
 		t.Errorf("Diagnose() (-want +got):\n%s", diff)
 	}
 	if n := store.writes.Load(); n > 0 {
@@ -407,9 +407,15 @@ func TestDiagnoseOfRefs(t *testing.T) {
 	if err := store.Put(t.Context(), blob.Describe("", []byte("{}")), blob.Bytes([]byte("{}"))); err != nil {
 		t.Fatal(err)
 	}
-	got := diagnose(t, store, larder.DiagnoseOptions{Refs: []string{"cache", "image", "damaged", "none"}})
-	want := []string{"ref image: warning", "ref damaged: warning", "ref none: note"}
-	if diff := cmp.Diff(want, statuses(got)); diff != "" {
-		t.Errorf("Diagnose() (-want +got):\n%s\n%v", diff, got.Findings)
+	opts := larder.DiagnoseOptions{Refs: []string{"cache", "image", "damaged", "none"}}
+	for images, want := range map[bool][]string{
+		false: {"ref image: warning", "ref damaged: warning", "ref none: note"},
+		true:  {"ref cache: warning", "ref damaged: warning", "ref none: warning"},
+	} {
+		opts.Images = images
+		got := diagnose(t, store, opts)
+		if diff := cmp.Diff(want, statuses(got)); diff != "" {
+			t.Errorf("Diagnose(images %v) (-want +got):\n%s\n%v", images, diff, got.Findings)
+		}
 	}
 }

@@ -124,7 +124,12 @@ func refNames(ctx context.Context, b backend.Backend, given []string) iter.Seq2[
 // listOne says what a ref is.
 func listOne(ctx context.Context, t Target, limit int64) Listed {
 	found, err := load(ctx, t, limit)
-	l := Listed{Ref: t.Ref, Kind: KindUnreadable, Err: err}
+	return describe(t.Ref, found, err)
+}
+
+// describe says what was loaded.
+func describe(ref string, found *loaded, err error) Listed {
+	l := Listed{Ref: ref, Kind: KindUnreadable, Err: err}
 	if found == nil {
 		return l
 	}

@@ -52,6 +52,7 @@ func (a *app) doctor(ctx context.Context, text string, opts larder.DiagnoseOptio
 	}
 	defer closeAll(places)
 	opts.Refs, opts.Now = places[0].loc.Refs(), a.Now
+	opts.Images = places[0].loc.Type() == backend.TypeInline
 	printer := &findingPrinter{app: a}
 	if !a.json {
 		opts.Found = printer.print

@@ -155,6 +155,7 @@ func TestHelpJSON(t *testing.T) {
 		{"verify", "--repair", mainRef},
 		{"rm", mainRef},
 		{"rm", mainRef},
+		{"doctor", "mem://store"},
 		{"version"},
 	} {
 		got := execute(t, append(args, "--json")...)

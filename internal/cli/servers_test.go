@@ -41,7 +41,8 @@ func TestRegistries(t *testing.T) {
 		{
 			"docker-registry 2.8", "LARDER_TEST_REGISTRY_DEBIAN", "", "",
 			append([]string{"left behind: note", "delete refs: note"}, undeclared...),
-			[]larder.Leftover{{Kind: "ref", Name: "larder-doctor"}}, true,
+			[]larder.Leftover{{Kind: "ref", Name: "larder-doctor"}},
+			true,
 		},
 		{"a password", "LARDER_TEST_REGISTRY_HTPASSWD", "writer", "testbed", undeclared, nil, true},
 		{"a wrong password", "LARDER_TEST_REGISTRY_HTPASSWD", "writer", secret, []string{"credentials: failed"}, nil, false},
