@@ -53,10 +53,13 @@ type named struct {
 	source string
 }
 
+// Source says where they come from.
+func (n named) Source() string { return n.source }
+
 // sourceOf says where credentials come from.
 func sourceOf(auth authn.Authenticator, k authn.Keychain) string {
-	if n, ok := auth.(named); ok {
-		return n.source
+	if n, ok := auth.(interface{ Source() string }); ok {
+		return n.Source()
 	}
 	if auth == authn.Anonymous {
 		return "no credentials"

@@ -50,7 +50,9 @@ type Options struct {
 	RootCAs *x509.CertPool
 	// Keychain finds the credentials; nil means [DockerKeychain] with Getenv.
 	// [authn.NewMultiKeychain] without arguments finds none. What it finds is
-	// kept until the registry refuses it.
+	// kept until the registry refuses it. If that has a method Source() string,
+	// errors say by it where the credentials come from. Packages ecr, gcr and
+	// acr have keychains for the registries of cloud providers.
 	Keychain authn.Keychain
 	// Getenv looks up environment variables of Docker's, and GITHUB_TOKEN. Nil
 	// consults none.

@@ -9,10 +9,13 @@ package registrytest
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -108,6 +111,22 @@ func (s *Server) CA() []byte {
 		return nil
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.front.Certificate().Raw})
+}
+
+// Everywhere returns a transport that finds the registry at every host, so that
+// it can stand for one that is known by its name. The server must have
+// Options.TLS. The caller closes idle connections.
+func (s *Server) Everywhere() *http.Transport {
+	pool := x509.NewCertPool()
+	pool.AddCert(s.front.Certificate())
+	host, _, _ := strings.Cut(s.Host, ":")
+	dialer := net.Dialer{}
+	return &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: host},
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, s.Host)
+		},
+	}
 }
 
 // serveRegistry answers one request: it notes it, lets a fault intervene, and
