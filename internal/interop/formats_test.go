@@ -60,7 +60,6 @@ func (f format) oddities() int {
 
 // formats are the ways to export to a kind of place that are to be tried.
 // BuildKit writes to object stores in one form, and heeds no compression there.
-// All registries are asked for each form, but not for what none of them looks at.
 func formats(k kind) []format {
 	if k.encoding == flat {
 		return []format{{"max", "gzip", flat}, {"min", "gzip", flat}}
@@ -70,7 +69,7 @@ func formats(k kind) []format {
 		for _, compression := range compressions {
 			for _, form := range forms {
 				f := format{mode, compression, form}
-				if *full || f.oddities() == 0 || f.oddities() == 1 && (k.isPrincipal() || form != forms[0]) {
+				if *full || f.oddities() == 0 || f.oddities() == 1 && (k.isPrincipal() || k.old && form != forms[0]) {
 					all = append(all, f)
 				}
 			}

@@ -53,10 +53,11 @@ func built(t *testing.T) programs {
 	t.Helper()
 	buildOnce.Do(func() {
 		builtOnce = programs{larder: filepath.Join(programDir, "larder"), mk: filepath.Join(programDir, "mk")}
-		builtOnce.err = goBuild(t.Context(), "../..", builtOnce.larder, "./examples/larder")
-		if builtOnce.err == nil {
-			builtOnce.err = goBuild(t.Context(), ".", builtOnce.mk, "./testdata/mk")
-		}
+		builtOnce.err = errors.Join(
+			goBuild(t.Context(), "../..", builtOnce.larder, "./examples/larder"),
+			// An image that has no C library needs a static program.
+			goBuild(t.Context(), ".", builtOnce.mk, "./testdata/mk", "CGO_ENABLED=0"),
+		)
 	})
 	if builtOnce.err != nil {
 		t.Fatal(builtOnce.err)
@@ -64,11 +65,13 @@ func built(t *testing.T) programs {
 	return builtOnce
 }
 
-// goBuild builds a static program, which runs in an image that has no C library.
-func goBuild(ctx context.Context, dir, out, pkg string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", out, pkg)
+// goBuild builds a program, with the flags of other builds: what they have
+// compiled is there then.
+func goBuild(ctx context.Context, dir, out, pkg string, environ ...string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", out, pkg)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off")
+	cmd.Env = append(os.Environ(), environ...)
+	cmd.Env = append(cmd.Env, "GOFLAGS=-mod=readonly -buildvcs=false", "GOWORK=off")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build %s: %w\n%s", pkg, err, text)
 	}

@@ -31,7 +31,7 @@ var (
 	openReg   = registryKind("registry")
 	basicReg  = registryKind("registry-htpasswd")
 	tokenReg  = registryKind("registry-token")
-	debianReg = registryKind("registry-debian")
+	debianReg = oldRegistryKind("registry-debian")
 )
 
 func registryKind(server string) kind {
@@ -39,6 +39,12 @@ func registryKind(server string) kind {
 		t.Helper()
 		return newRepository(t, server)
 	}}
+}
+
+func oldRegistryKind(server string) kind {
+	k := registryKind(server)
+	k.old = true
+	return k
 }
 
 // newRepository names a repository at a server of the testbed.
