@@ -1,0 +1,126 @@
+package archive
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/larder-build/larder/blob/compress"
+)
+
+// Layer is one layer of a stack that [Extract] applies.
+type Layer struct {
+	// Open returns the layer as it is stored: a tar, compressed or not. The
+	// context governs the reader until Extract closes it.
+	Open func(ctx context.Context) (io.ReadCloser, error)
+	// Disjoint says that the layer has no name but directories in common with
+	// any other disjoint layer, and that all disjoint layers are below the
+	// others. Such layers are applied at the same time.
+	Disjoint bool
+}
+
+// ExtractOptions are the options of [Extract].
+type ExtractOptions struct {
+	// Concurrency is how many disjoint layers are read at the same time; 0 means
+	// as many as there are processors.
+	Concurrency int
+	// Bounds limit what a layer decompresses to, and what its files take, holes
+	// included.
+	Bounds compress.Options
+	// Owners gives the files to whom the layers say, which takes privileges.
+	Owners bool
+	// Xattrs sets extended attributes.
+	Xattrs bool
+	// SetID keeps set-user-ID and set-group-ID bits; without it they are left
+	// out.
+	SetID bool
+	// Devices makes device nodes, which takes privileges; without it they are an
+	// error matching [blob.ErrInvalid].
+	Devices bool
+}
+
+// Extracted says what [Extract] has done.
+type Extracted struct {
+	// Entries are the names that were written, sorted, as Walk would list them
+	// now.
+	Entries []Entry
+	// Removed are the paths that a layer removes from those below it, sorted.
+	Removed []string
+	// Bytes is the size of the files in bytes, holes included.
+	Bytes int64
+}
+
+// Extract applies a stack of layers, lowest first, to a directory, which is
+// made if there is none. What the layers do not have is left alone.
+//
+// Layers are hostile until proven otherwise: nothing outside of the directory is
+// written, linked to or changed, whatever names and links they hold; what would
+// is an error matching [blob.ErrInvalid]. Everything is written to a directory
+// of its own in dir first, and moved to its place when all layers have been
+// read: after an error of a layer dir is as it was. The move replaces each file
+// at once; one that is cut off leaves old and new files, all whole.
+func Extract(ctx context.Context, dir string, layers []Layer, opts ExtractOptions) (*Extracted, error) {
+	if opts.Concurrency <= 0 {
+		opts.Concurrency = runtime.GOMAXPROCS(0)
+	}
+	s, err := newStage(dir, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	if err := s.apply(ctx, layers); err != nil {
+		return nil, err
+	}
+	return s.commit(ctx)
+}
+
+// apply reads all layers, the uppermost first, so that nothing is written that
+// is then replaced.
+func (s *stage) apply(ctx context.Context, layers []Layer) error {
+	top := len(layers)
+	for top > 0 && !layers[top-1].Disjoint {
+		top--
+		if err := s.layer(ctx, &layers[top], top); err != nil {
+			return err
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(s.opts.Concurrency)
+	for i := range layers[:top] {
+		group.Go(func() error { return s.layer(ctx, &layers[i], i) })
+	}
+	return group.Wait()
+}
+
+// layer writes what a layer has and those above it do not hide.
+func (s *stage) layer(ctx context.Context, l *Layer, i int) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("layer %d: %w", i, err)
+		}
+	}()
+	r, err := l.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	content, err := compress.NewReader(r, s.opts.Bounds)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	w := &unpacker{ctx: ctx, stage: s, hides: !l.Disjoint, dirs: handles{top: s.root}}
+	defer w.dirs.close()
+	if err := w.unpack(content); err != nil {
+		return err
+	}
+	s.merge(w)
+	// What verifies the layer has its say at the end.
+	if _, err := io.Copy(io.Discard, content); err != nil {
+		return err
+	}
+	return content.Drain()
+}

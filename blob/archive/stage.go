@@ -1,0 +1,392 @@
+package archive
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/blob/compress"
+)
+
+// stagePrefix begins the name of the directory, in the one that is restored,
+// in which everything is written first. It is there because only on the same
+// file system a move is a rename.
+const stagePrefix = ".larder-restore-"
+
+// stage is an extraction under way.
+type stage struct {
+	opts   ExtractOptions
+	target *os.Root
+	root   *os.Root
+	name   string
+	// umask has the permission bits that new files do not get.
+	umask fs.FileMode
+	// size is what the files take so far, in bytes.
+	size atomic.Int64
+
+	// upper says what the layers above hide. It is written between layers only.
+	upper map[string]cover
+
+	mu      sync.Mutex
+	entries []Entry
+	links   []Entry
+	bytes   int64
+}
+
+// cover says what a name in a layer hides in those below.
+type cover uint8
+
+const (
+	coversName cover = 1 << iota
+	coversBelow
+	whitedOut
+	coversAll = coversName | coversBelow
+)
+
+func newStage(dir string, opts ExtractOptions) (*stage, error) {
+	if err := os.MkdirAll(dir, implied); err != nil {
+		return nil, err
+	}
+	target, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{opts: opts, target: target, name: stagePrefix + rand.Text(), upper: make(map[string]cover)}
+	if err := s.open(); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *stage) open() error {
+	err := s.target.Mkdir(s.name, 0o700)
+	if err != nil {
+		return err
+	}
+	if s.root, err = s.target.OpenRoot(s.name); err != nil {
+		return errors.Join(err, s.target.Remove(s.name))
+	}
+	s.umask, err = umask(s.root)
+	return err
+}
+
+// umask finds out which permission bits new files do not get. The system's call
+// for it would change the mask of the whole process.
+func umask(root *os.Root) (fs.FileMode, error) {
+	const probe = "umask"
+	if err := root.Mkdir(probe, 0o777); err != nil {
+		return 0, err
+	}
+	info, err := root.Lstat(probe)
+	return 0o777 &^ info.Mode().Perm(), errors.Join(err, root.Remove(probe))
+}
+
+// needsChmod reports whether a new file does not get its mode by itself.
+func (s *stage) needsChmod(mode fs.FileMode) bool {
+	return mode&s.umask != 0 || mode&(fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky) != 0
+}
+
+// clear removes the stage with what is left in it.
+func (s *stage) clear() error {
+	if s.root == nil {
+		return nil
+	}
+	_ = s.root.Close()
+	s.root = nil
+	return s.target.RemoveAll(s.name)
+}
+
+// close ends the extraction, however far it came.
+func (s *stage) close() {
+	_ = s.clear() // after an error of its own there is nothing to be done
+	_ = s.target.Close()
+}
+
+// grow counts the size of a file against the bound for all of them.
+func (s *stage) grow(n int64) error {
+	limit := s.opts.Bounds.MaxSize
+	if limit == 0 {
+		limit = compress.DefaultMaxSize
+	}
+	if total := s.size.Add(n); limit > 0 && (total > limit || total < 0) {
+		return fmt.Errorf("%w: the files take more than %d bytes", blob.ErrTooLarge, limit)
+	}
+	return nil
+}
+
+// hidden reports whether a layer above the present one has a name, or removes
+// it.
+func (s *stage) hidden(at string) bool {
+	if len(s.upper) == 0 {
+		return false
+	}
+	if s.upper[at]&coversName != 0 {
+		return true
+	}
+	for dir := path.Dir(at); dir != "."; dir = path.Dir(dir) {
+		if s.upper[dir]&coversBelow != 0 {
+			return true
+		}
+	}
+	return s.upper[""]&coversBelow != 0
+}
+
+// merge adds what a layer has written.
+func (s *stage) merge(u *unpacker) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.entries = append(s.entries, u.entries...)
+	s.links = append(s.links, u.links...)
+	s.bytes += u.bytes
+	for at, c := range u.covers {
+		s.upper[at] |= c
+	}
+}
+
+// commit moves everything to its place.
+func (s *stage) commit(ctx context.Context) (*Extracted, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	late, err := s.link()
+	if err != nil {
+		return nil, err
+	}
+	moved, err := s.place(".", s.root)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.linkLate(late); err != nil {
+		return nil, err
+	}
+	s.entries = append(s.entries, s.links...)
+	slices.SortStableFunc(s.entries, func(a, b Entry) int { return comparePaths(a.Path, b.Path) })
+	s.entries = lastOfEach(s.entries)
+	// Removing it changes the time of the directory.
+	if err := s.clear(); err != nil {
+		return nil, err
+	}
+	if err := s.directories(); err != nil {
+		return nil, err
+	}
+	if err := s.restat(moved); err != nil {
+		return nil, err
+	}
+	out := &Extracted{Entries: s.entries, Bytes: s.bytes}
+	for at, c := range s.upper {
+		if c&whitedOut != 0 {
+			out.Removed = append(out.Removed, at)
+		}
+	}
+	slices.Sort(out.Removed)
+	return out, nil
+}
+
+// lastOfEach keeps the last of entries with the same path.
+func lastOfEach(entries []Entry) []Entry {
+	kept := entries[:0]
+	for i := range entries {
+		if n := len(kept); n > 0 && kept[n-1].Path == entries[i].Path {
+			kept[n-1] = entries[i]
+		} else {
+			kept = append(kept, entries[i])
+		}
+	}
+	return kept
+}
+
+// place moves what a directory of the stage has to the directory of the same
+// path in the target, and returns the paths that were moved: where the target
+// has no such directory, it is moved as a whole.
+func (s *stage) place(dir string, from *os.Root) ([]string, error) {
+	names, err := list(from)
+	if err != nil {
+		return nil, err
+	}
+	var moved []string
+	for _, info := range names {
+		at := path.Join(dir, info.Name())
+		old, err := s.target.Lstat(at)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		case info.IsDir() && old.IsDir():
+			below, err := s.descend(at, from, old)
+			if err != nil {
+				return nil, err
+			}
+			moved = append(moved, below...)
+			continue
+		case info.IsDir() || old.IsDir():
+			if err := s.target.RemoveAll(at); err != nil {
+				return nil, err
+			}
+		}
+		if err := s.target.Rename(path.Join(s.name, at), at); err != nil {
+			return nil, err
+		}
+		moved = append(moved, at)
+	}
+	return moved, nil
+}
+
+// descend goes on in a directory that stage and target have.
+func (s *stage) descend(at string, from *os.Root, old fs.FileInfo) ([]string, error) {
+	below, err := from.OpenRoot(path.Base(at))
+	if err != nil {
+		return nil, err
+	}
+	if mode := old.Mode(); mode.Perm()&0o700 != 0o700 {
+		// Its new mode comes at the end.
+		if err := s.target.Chmod(at, mode|0o700); err != nil {
+			return nil, errors.Join(err, below.Close())
+		}
+	}
+	defer below.Close()
+	return s.place(at, below)
+}
+
+// list returns what is in a directory.
+func list(root *os.Root) ([]fs.FileInfo, error) {
+	f, err := root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdir(-1)
+}
+
+// link makes the further names of files in the stage, when all files are there,
+// for their first names may be in other layers. It returns those whose first
+// name is in the target only.
+func (s *stage) link() (late []Entry, err error) {
+	for _, e := range s.links {
+		_, err := s.root.Lstat(e.Link)
+		switch {
+		case err == nil:
+			err = s.linkStaged(&e)
+		case errors.Is(err, fs.ErrNotExist):
+			_, err = s.target.Lstat(e.Link)
+			late = append(late, e)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w: hard link to %s: %w", blob.Quote(e.Path), blob.ErrInvalid, blob.Quote(e.Link), err)
+		}
+	}
+	return late, nil
+}
+
+func (s *stage) linkStaged(e *Entry) error {
+	if dir, _ := split(e.Path); dir != "" {
+		if err := s.root.MkdirAll(dir, implied); err != nil {
+			return err
+		}
+	}
+	err := s.root.Link(e.Link, e.Path)
+	if errors.Is(err, fs.ErrExist) {
+		if err = s.root.RemoveAll(e.Path); err == nil {
+			err = s.root.Link(e.Link, e.Path)
+		}
+	}
+	return err
+}
+
+// linkLate makes the names of files that the directory had before.
+func (s *stage) linkLate(links []Entry) error {
+	for i := range links {
+		if err := s.linkTarget(&links[i]); err != nil {
+			return fmt.Errorf("%s: hard link to %s: %w", blob.Quote(links[i].Path), blob.Quote(links[i].Link), err)
+		}
+	}
+	return nil
+}
+
+func (s *stage) linkTarget(e *Entry) error {
+	if dir, _ := split(e.Path); dir != "" {
+		if err := s.target.MkdirAll(dir, implied); err != nil {
+			return err
+		}
+	}
+	// A link cannot replace a file, but a rename can.
+	temp := path.Join(s.name, rand.Text())
+	if err := s.target.Link(e.Link, temp); err != nil {
+		return err
+	}
+	if old, err := s.target.Lstat(e.Path); err == nil && old.IsDir() {
+		if err := s.target.RemoveAll(e.Path); err != nil {
+			return err
+		}
+	}
+	if err := s.target.Rename(temp, e.Path); err != nil {
+		return err
+	}
+	// Renaming a name of a file to another name of it does nothing.
+	return s.target.RemoveAll(temp)
+}
+
+// directories sets the modes and times of directories, the deepest first.
+func (s *stage) directories() error {
+	dirs := handles{top: s.target}
+	defer dirs.close()
+	for _, e := range slices.Backward(s.entries) {
+		if !e.Mode.IsDir() {
+			continue
+		}
+		if err := s.directory(&dirs, &e); err != nil {
+			return fmt.Errorf("%s: %w", blob.Quote(e.Path), err)
+		}
+	}
+	return nil
+}
+
+func (s *stage) directory(dirs *handles, e *Entry) error {
+	parent, name := split(e.Path)
+	at, err := dirs.open(parent, false)
+	if err != nil {
+		return err
+	}
+	if s.needsChmod(e.Mode) || e.Mode.Perm()&0o700 != 0o700 {
+		if err := at.Chmod(name, e.Mode); err != nil {
+			return err
+		}
+	}
+	return at.Chtimes(name, e.ModTime, e.ModTime)
+}
+
+// restat notes the state of what the moves have changed: the moved files
+// themselves and the directories.
+func (s *stage) restat(moved []string) error {
+	changed := make(map[string]bool, len(moved))
+	for _, at := range moved {
+		changed[at] = true
+	}
+	for _, e := range s.links {
+		changed[e.Path], changed[e.Link] = true, true
+	}
+	for i := range s.entries {
+		e := &s.entries[i]
+		if !changed[e.Path] && !e.Mode.IsDir() {
+			continue
+		}
+		info, err := s.target.Lstat(e.Path)
+		if err != nil {
+			return err
+		}
+		e.Mode, e.ModTime = info.Mode(), info.ModTime()
+		if e.Mode.IsRegular() && e.Link == "" {
+			e.Size = info.Size()
+		}
+		e.stat(info)
+	}
+	return nil
+}

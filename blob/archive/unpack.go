@@ -1,0 +1,298 @@
+package archive
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/blob/compress"
+)
+
+// Whiteouts (https://github.com/opencontainers/image-spec, layer.md): a file
+// that says that the layers below have another one, or anything in its
+// directory, no more. Other names with whiteoutMeta mean nothing here.
+const (
+	whiteout       = ".wh."
+	whiteoutMeta   = ".wh..wh."
+	whiteoutOpaque = ".wh..wh..opq"
+)
+
+// unpacker writes one layer to the stage.
+type unpacker struct {
+	ctx   context.Context
+	stage *stage
+	// hides says that layers below this one remain to be written.
+	hides   bool
+	dirs    handles
+	buf     []byte
+	entries []Entry
+	links   []Entry
+	covers  map[string]cover
+	bytes   int64
+}
+
+// unpackBuffer is how much of a file is written at a time, in bytes.
+const unpackBuffer = 256 << 10
+
+// zeros is what a hole reads as.
+var zeros [unpackBuffer]byte
+
+func (u *unpacker) unpack(content *compress.Reader) error {
+	u.buf = make([]byte, unpackBuffer)
+	u.covers = make(map[string]cover)
+	src := &remembering{Reader: content}
+	tr := tar.NewReader(src)
+	for {
+		h, err := tr.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return src.judge(err)
+		}
+		if err := u.ctx.Err(); err != nil {
+			return err
+		}
+		if err := u.entry(h, &file{tr, src}); err != nil {
+			return fmt.Errorf("%s: %w", blob.Quote(h.Name), err)
+		}
+	}
+}
+
+// remembering keeps the error of the tar's bytes, to tell it from that of the
+// tar.
+type remembering struct {
+	*compress.Reader
+	err error
+}
+
+func (r *remembering) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.err = err
+	}
+	return n, err
+}
+
+func (r *remembering) judge(err error) error {
+	if r.err != nil {
+		return r.err
+	}
+	return fmt.Errorf("%w: %w", blob.ErrCorrupt, err)
+}
+
+// file is the content of an entry.
+type file struct {
+	tar *tar.Reader
+	src *remembering
+}
+
+func (f *file) Read(p []byte) (int, error) {
+	n, err := f.tar.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = f.src.judge(err)
+	}
+	return n, err
+}
+
+// entry writes what one entry of the tar says.
+func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
+	at := cleanPath(h.Name)
+	if err := checkPath(at); err != nil {
+		return err
+	}
+	dir, name := split(at)
+	if strings.HasPrefix(name, whiteout) {
+		u.whiteout(dir, name)
+		return nil
+	}
+	e := Entry{Path: at, Mode: h.FileInfo().Mode(), ModTime: h.ModTime, UID: h.Uid, GID: h.Gid, Major: uint32(h.Devmajor), Minor: uint32(h.Devminor)} //nolint:gosec // octal fields of 7 digits
+	if !u.stage.opts.SetID {
+		e.Mode &^= fs.ModeSetuid | fs.ModeSetgid
+	}
+	u.cover(at, covers(h.Typeflag))
+	if u.stage.hidden(at) {
+		return nil
+	}
+	return u.write(h, &e, dir, name, content)
+}
+
+func covers(kind byte) cover {
+	if kind == tar.TypeDir {
+		return coversName
+	}
+	return coversAll
+}
+
+func (u *unpacker) cover(at string, c cover) {
+	if u.hides {
+		u.covers[at] |= c
+	}
+}
+
+func (u *unpacker) whiteout(dir, name string) {
+	switch {
+	case name == whiteoutOpaque:
+		u.cover(dir, coversBelow)
+	case !strings.HasPrefix(name, whiteoutMeta):
+		u.cover(path.Join(dir, strings.TrimPrefix(name, whiteout)), coversAll|whitedOut)
+	}
+}
+
+func (u *unpacker) write(h *tar.Header, e *Entry, dir, name string, content io.Reader) error {
+	switch h.Typeflag {
+	case tar.TypeLink:
+		e.Link, e.Mode = cleanPath(h.Linkname), e.Mode.Perm()
+		u.links = append(u.links, *e)
+		return checkPath(e.Link)
+	case tar.TypeReg, tar.TypeGNUSparse, tar.TypeCont:
+		e.Size = h.Size
+	case tar.TypeSymlink:
+		e.Link, e.Mode = h.Linkname, fs.ModeSymlink|0o777
+	case tar.TypeDir, tar.TypeFifo:
+	case tar.TypeChar, tar.TypeBlock:
+		if !u.stage.opts.Devices {
+			return fmt.Errorf("%w: a device node, which was not asked for", blob.ErrInvalid)
+		}
+	default:
+		return fmt.Errorf("%w: entry of type %q", blob.ErrInvalid, h.Typeflag)
+	}
+	at, err := u.dirs.open(dir, true)
+	if err != nil {
+		return err
+	}
+	err = u.create(at, e, name, h, content)
+	if errors.Is(err, fs.ErrExist) {
+		// A tar may have a name twice; the last one counts.
+		if err = at.RemoveAll(name); err == nil {
+			err = u.create(at, e, name, h, content)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return u.finish(at, e, name, h)
+}
+
+func (u *unpacker) create(at *os.Root, e *Entry, name string, h *tar.Header, content io.Reader) error {
+	switch mode := e.Mode; {
+	case mode.IsRegular():
+		return u.regular(at, e, name, isSparse(h), content)
+	case e.Path == top:
+		return nil
+	case mode.IsDir():
+		err := at.Mkdir(name, mode.Perm()|0o700)
+		if info, statErr := at.Lstat(name); errors.Is(err, fs.ErrExist) && statErr == nil && info.IsDir() {
+			return nil
+		}
+		return err
+	case mode&fs.ModeSymlink != 0:
+		return at.Symlink(e.Link, name)
+	default:
+		return makeNode(at, e, name)
+	}
+}
+
+// regular writes a file.
+func (u *unpacker) regular(at *os.Root, e *Entry, name string, sparse bool, content io.Reader) error {
+	if err := u.stage.grow(e.Size); err != nil {
+		return err
+	}
+	f, err := at.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, e.Mode.Perm())
+	if err != nil {
+		return err
+	}
+	if err = u.fill(f, e.Size, sparse, content); err == nil && u.stage.needsChmod(e.Mode) {
+		err = f.Chmod(e.Mode)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// fill writes the content of a file, leaving holes where a sparse file has
+// nothing but zeros.
+func (u *unpacker) fill(f *os.File, size int64, sparse bool, content io.Reader) error {
+	for written := int64(0); written < size; {
+		if err := u.ctx.Err(); err != nil {
+			return err
+		}
+		n, err := io.ReadFull(content, u.buf[:min(size-written, unpackBuffer)])
+		if err != nil {
+			return err
+		}
+		if sparse && bytes.Equal(u.buf[:n], zeros[:n]) {
+			_, err = f.Seek(int64(n), io.SeekCurrent)
+		} else {
+			_, err = f.Write(u.buf[:n])
+		}
+		if err != nil {
+			return err
+		}
+		written += int64(n)
+	}
+	if sparse {
+		return f.Truncate(size)
+	}
+	return nil
+}
+
+// isSparse reports whether a file was stored with its holes.
+func isSparse(h *tar.Header) bool {
+	_, pax := h.PAXRecords[sparseSize]
+	return pax || h.Typeflag == tar.TypeGNUSparse
+}
+
+// finish sets what a new file does not have from its making, and notes it.
+func (u *unpacker) finish(at *os.Root, e *Entry, name string, h *tar.Header) error {
+	opts := &u.stage.opts
+	if opts.Owners {
+		if err := at.Lchown(name, e.UID, e.GID); err != nil {
+			return err
+		}
+		if e.Mode.IsRegular() && e.Mode&(fs.ModeSetuid|fs.ModeSetgid) != 0 {
+			if err := at.Chmod(name, e.Mode); err != nil { // chown has cleared them
+				return err
+			}
+		}
+	}
+	if opts.Xattrs && (e.Mode.IsRegular() || e.Mode.IsDir()) {
+		if err := setXattrs(at, name, h.PAXRecords); err != nil {
+			return err
+		}
+	}
+	if e.Mode.IsDir() {
+		// Its mode and time come last, when all is in it.
+		u.entries = append(u.entries, *e)
+		return nil
+	}
+	if err := setTime(at, name, e); err != nil {
+		return err
+	}
+	info, err := at.Lstat(name)
+	if err != nil {
+		return err
+	}
+	u.bytes += e.Size
+	written := *e
+	written.ModTime = info.ModTime()
+	written.Mode = info.Mode()
+	written.stat(info)
+	u.entries = append(u.entries, written)
+	return nil
+}
+
+// setTime sets when a file was changed; the time of access is now.
+func setTime(at *os.Root, name string, e *Entry) error {
+	if e.Mode&fs.ModeSymlink != 0 {
+		return setLinkTime(at, name, e.ModTime)
+	}
+	return at.Chtimes(name, time.Time{}, e.ModTime)
+}

@@ -1,0 +1,191 @@
+package archive
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// WriteOptions are the options of [Write].
+type WriteOptions struct {
+	// Owners keeps who owns the files.
+	Owners bool
+	// Xattrs keeps extended attributes, where the system has them.
+	Xattrs bool
+	// Deterministic leaves out times, so that equal trees give equal layers.
+	Deterministic bool
+}
+
+// writeBuffer is how much of a tar is collected before it is passed on, in
+// bytes.
+const writeBuffer = 128 << 10
+
+// Write writes entries of the directory, as [Walk] has listed them, as a tar. A
+// file that is not what was listed, or changes while it is read, gives an error
+// matching [ErrChanged] and nothing that should be kept.
+func Write(ctx context.Context, to io.Writer, dir string, entries []Entry, opts WriteOptions) error {
+	w := &writer{ctx: ctx, out: bufio.NewWriterSize(to, writeBuffer), dir: dir, opts: opts}
+	for i := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := w.entry(&entries[i]); err != nil {
+			return fmt.Errorf("%s: %w", entries[i].Path, err)
+		}
+	}
+	return w.end()
+}
+
+type writer struct {
+	ctx  context.Context
+	out  *bufio.Writer
+	dir  string
+	opts WriteOptions
+	buf  []byte
+}
+
+// end writes the two empty blocks that end a tar.
+func (w *writer) end() error {
+	if _, err := w.out.Write(make([]byte, 2*blockSize)); err != nil {
+		return err
+	}
+	return w.out.Flush()
+}
+
+func (w *writer) entry(e *Entry) error {
+	h := header{path: e.Path, link: e.Link, mode: permissions(e.Mode), modTime: e.ModTime, major: e.Major, minor: e.Minor}
+	if w.opts.Deterministic {
+		h.modTime = time.Unix(0, 0)
+	}
+	if w.opts.Owners {
+		h.uid, h.gid = e.UID, e.GID
+	}
+	if w.opts.Xattrs && !e.IsHardLink() {
+		if err := addXattrs(&h, w.name(e)); err != nil {
+			return err
+		}
+	}
+	switch mode := e.Mode; {
+	case e.IsHardLink():
+		h.kind = typeHardLink
+	case mode.IsRegular():
+		return w.file(e, &h)
+	case mode.IsDir():
+		h.kind = typeDirectory
+		h.path += "/"
+	case mode&fs.ModeSymlink != 0:
+		h.kind = typeSymlink
+	case mode&fs.ModeNamedPipe != 0:
+		h.kind = typeFIFO
+	case mode&fs.ModeCharDevice != 0:
+		h.kind = typeChar
+	case mode&fs.ModeDevice != 0:
+		h.kind = typeBlock
+	default:
+		return fmt.Errorf("%w: %s is nothing that a tar can hold", errors.ErrUnsupported, mode.Type())
+	}
+	return w.header(&h)
+}
+
+func (w *writer) name(e *Entry) string { return filepath.Join(w.dir, filepath.FromSlash(e.Path)) }
+
+func (w *writer) header(h *header) error {
+	w.buf = h.appendTo(w.buf[:0])
+	_, err := w.out.Write(w.buf)
+	return err
+}
+
+// file writes a regular file, and makes sure that it is the one that was listed
+// from its first to its last byte.
+func (w *writer) file(e *Entry, h *header) error {
+	f, err := openFile(w.name(e))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: it is gone", ErrChanged)
+	case err != nil:
+		return err
+	}
+	defer f.Close()
+	if err := unchanged(f, e); err != nil {
+		return err
+	}
+	h.kind, h.size = typeRegular, e.Size
+	data := []segment{{0, e.Size}}
+	if e.sparse() {
+		if data, err = segments(f, e.Size); err != nil {
+			return err
+		}
+	}
+	if err := w.content(f, e, h, data); err != nil {
+		return err
+	}
+	return unchanged(f, e)
+}
+
+// unchanged checks an open file against its entry.
+func unchanged(f *os.File, e *Entry) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	now := Entry{Path: e.Path, Mode: info.Mode(), Size: info.Size(), ModTime: info.ModTime()}
+	now.stat(info)
+	if !now.Same(e) {
+		return ErrChanged
+	}
+	return nil
+}
+
+// content writes the header and the data of a file.
+func (w *writer) content(f *os.File, e *Entry, h *header, data []segment) error {
+	var sparse []byte
+	if len(data) != 1 || data[0].length != e.Size {
+		sparse = h.sparse(e, data)
+	}
+	if err := w.header(h); err != nil {
+		return err
+	}
+	if _, err := w.out.Write(sparse); err != nil {
+		return err
+	}
+	for _, s := range data {
+		if err := w.copy(f, s); err != nil {
+			return err
+		}
+	}
+	w.buf = append(w.buf[:0], make([]byte, -h.size&(blockSize-1))...)
+	_, err := w.out.Write(w.buf)
+	return err
+}
+
+// copyStep is how much of a file is written between two looks at the context,
+// in bytes.
+const copyStep = 16 << 20
+
+func (w *writer) copy(f *os.File, s segment) error {
+	if s.offset != 0 {
+		if _, err := f.Seek(s.offset, io.SeekStart); err != nil {
+			return err
+		}
+	}
+	for rest := s.length; rest > 0; {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		n, err := w.out.ReadFrom(io.LimitReader(f, min(rest, copyStep)))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return fmt.Errorf("%w: it is shorter than %d bytes", ErrChanged, s.offset+s.length)
+		}
+		rest -= n
+	}
+	return nil
+}
