@@ -8,12 +8,17 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
+
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/backend/azblob"
 	"github.com/larder-build/larder/backend/bucket/gcs"
 	"github.com/larder-build/larder/backend/local"
 	"github.com/larder-build/larder/backend/mem"
 	"github.com/larder-build/larder/backend/registry"
+	"github.com/larder-build/larder/backend/registry/acr"
+	"github.com/larder-build/larder/backend/registry/ecr"
+	"github.com/larder-build/larder/backend/registry/gcr"
 	"github.com/larder-build/larder/backend/s3"
 	"github.com/larder-build/larder/backend/wrap"
 )
@@ -43,6 +48,10 @@ type Options struct {
 // Mux returns a new Mux with every driver, which opens backends behind the
 // recommended wrappers. Setting its Wrap replaces them. Stores of type=mem belong to the Mux:
 // two of them share none.
+//
+// Registries of AWS, Google and Azure for which Docker's configuration has no
+// credentials are given those of the provider, as its SDK finds them: only if
+// there is a Getenv, as the SDKs consult the environment too.
 func Mux(opts Options) *backend.Mux {
 	m := &backend.Mux{
 		Options: backend.OpenOptions{
@@ -60,7 +69,21 @@ func Mux(opts Options) *backend.Mux {
 	m.Register(gcs.Driver())
 	m.Register(local.Driver())
 	m.Register(mem.Driver())
-	m.Register(registry.Driver())
+	m.Register(registry.DriverWith(registry.Options{Keychain: keychain(opts)}))
 	m.Register(s3.Driver())
 	return m
+}
+
+// keychain returns where registries' credentials are looked for; nil means the
+// driver's default.
+func keychain(opts Options) authn.Keychain {
+	if opts.Getenv == nil {
+		return nil
+	}
+	return authn.NewMultiKeychain(
+		registry.DockerKeychain(opts.Getenv),
+		ecr.Keychain(ecr.Options{Now: opts.Now}),
+		gcr.Keychain(gcr.Options{Now: opts.Now}),
+		acr.Keychain(acr.Options{Now: opts.Now, Transport: opts.Transport}),
+	)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -206,4 +207,47 @@ func ExampleMux() {
 	// local cache [main]
 	// local ./cache [latest]
 	// invalid location: want type=TYPE,key=value,..., a URL such as local:///dir, or a path that begins with ./ or / and has neither ? nor ,
+}
+
+// TestProvidersCredentials opens a registry of a cloud provider where only the
+// provider's own credentials help: they are looked for if there is an
+// environment, and not otherwise.
+func TestProvidersCredentials(t *testing.T) {
+	server := registrytest.New(t, registrytest.Options{TLS: true, Auth: &registrytest.Auth{
+		Users: []registrytest.User{{Name: "oauth2accesstoken", Password: "token-of-the-machine"}},
+	}})
+	metadata := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Metadata-Flavor", "Google")
+		fmt.Fprint(w, `{"access_token":"token-of-the-machine","expires_in":3599,"token_type":"Bearer"}`)
+	}))
+	defer metadata.Close()
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("APPDATA", t.TempDir())
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", "")
+	t.Setenv("GCE_METADATA_HOST", strings.TrimPrefix(metadata.URL, "http://"))
+	everywhere := server.Everywhere()
+	defer everywhere.CloseIdleConnections()
+	for name, test := range map[string]struct {
+		getenv func(string) string
+		want   error
+	}{
+		"with an environment":    {func(string) string { return "" }, backend.ErrNotFound},
+		"without an environment": {nil, backend.ErrDenied},
+	} {
+		m := all.Mux(all.Options{Getenv: test.getenv, Transport: everywhere})
+		l, err := m.Parse("europe-docker.pkg.dev/project/repository/cache")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := m.Open(t.Context(), l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.GetRef(t.Context(), "main"); !errors.Is(err, test.want) {
+			t.Errorf("%s: GetRef() = %v, want %v", name, err, test.want)
+		}
+		if err := b.Close(); err != nil {
+			t.Errorf("Close() = %v, want nil", err)
+		}
+	}
 }

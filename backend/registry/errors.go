@@ -291,9 +291,9 @@ func (s *session) authError(err error, source string) error {
 	return e
 }
 
-// credentialError is the error of a keychain.
-func credentialError(source string, err error) error {
-	return fmt.Errorf("%w: %s: %w", backend.ErrDenied, source, err)
+// credentialError is the error of a keychain, or of what one has found.
+func credentialError(what string, err error) error {
+	return fmt.Errorf("%w: %s: %w", backend.ErrDenied, what, err)
 }
 
 // unreachable is a failure to talk to a registry at all.

@@ -280,7 +280,7 @@ func (s *session) credentials(ctx context.Context) (*login, error) {
 	}
 	auth, err := authn.Resolve(ctx, s.keychain, s.repo)
 	if err != nil {
-		return nil, credentialError(sourceOf(nil, s.keychain), err)
+		return nil, credentialError("looking for credentials", err)
 	}
 	found = &login{auth: auth, source: sourceOf(auth, s.keychain)}
 	s.mu.Lock()
