@@ -8,6 +8,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -207,6 +208,22 @@ func TestDiagnoseOfSickStores(t *testing.T) {
 		{"conditions that are not kept", func(s *sick) {
 			s.putRef = func(ctx context.Context, name string, doc backend.Document, _ backend.Condition) (backend.Version, error) {
 				return s.Backend.PutRef(ctx, name, doc, backend.Always)
+			}
+		}, []string{"create refs: failed", "replace refs: failed"}},
+		{"many winners", func(s *sick) {
+			var mu sync.Mutex
+			best := backend.Document{}
+			s.putRef = func(ctx context.Context, name string, doc backend.Document, cond backend.Condition) (backend.Version, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if cond.IsAlways() {
+					return s.Backend.PutRef(ctx, name, doc, cond)
+				}
+				// The first of the race is what stays, as if it had won alone.
+				if first := len(doc.Data) < len(best.Data); first || len(best.Data) == 0 || len(doc.Data) > len(best.Data)+7 {
+					best = doc
+				}
+				return s.Backend.PutRef(ctx, name, best, backend.Always)
 			}
 		}, []string{"create refs: failed", "replace refs: failed"}},
 		{"a winner that was not written", func(s *sick) {

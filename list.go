@@ -164,18 +164,15 @@ func newest(m *manifest.Manifest) *time.Time {
 // says of what it refers to.
 func kindOf(document []byte) (Kind, *Totals) {
 	var doc struct {
-		ArtifactType string
-		Config       blob.Descriptor
-		Layers       []blob.Descriptor
-		Manifests    []blob.Descriptor
+		Config    blob.Descriptor
+		Layers    []blob.Descriptor
+		Manifests []blob.Descriptor
 	}
 	if json.Unmarshal(document, &doc) != nil {
 		return KindOther, nil
 	}
 	isImage := func(d blob.Descriptor) bool { return d.ArtifactType == "" && isImageType(d.MediaType) }
 	switch {
-	case doc.ArtifactType != "":
-		return KindOther, nil
 	case doc.Config.MediaType == ocispec.MediaTypeImageConfig, doc.Config.MediaType == mediaTypeDockerConfig:
 		return KindImage, imageTotals(append(doc.Layers, doc.Config))
 	case slices.ContainsFunc(doc.Manifests, isImage):
