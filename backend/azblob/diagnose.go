@@ -36,7 +36,7 @@ func (b *Backend) Diagnose(ctx context.Context, o backend.DiagnoseOptions) iter.
 	return func(yield func(backend.Finding) bool) {
 		d := &diagnosis{store: b.store, yield: yield}
 		if _, err := b.Stat(ctx); err != nil { // of nothing: closed, or ended
-			d.failed(backend.CheckEndpoint, err, "")
+			d.failed(backend.CheckEndpoint, err, "open the backend once more")
 			return
 		}
 		if !d.reach(ctx, b.someKey(o.Refs)) {
@@ -71,14 +71,14 @@ func (d *diagnosis) found(check string, status backend.FindingStatus, detail, re
 }
 
 // failed yields an error, whose own remedy comes before the given one.
-func (d *diagnosis) failed(check string, err error, remedy string) bool {
+func (d *diagnosis) failed(check string, err error, remedy string) {
 	detail := err.Error()
 	if e, ok := errors.AsType[*ResponseError](err); ok {
 		plain := *e
 		plain.Hint, plain.Credentials = "", ""
 		detail, remedy = plain.Error(), cmp.Or(e.Hint, remedy)
 	}
-	return d.found(check, backend.FindingFailed, detail, remedy)
+	d.found(check, backend.FindingFailed, detail, remedy)
 }
 
 // reach asks for an object and tells from the answer whether the account is

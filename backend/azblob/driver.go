@@ -145,7 +145,7 @@ func formatURL(attrs map[string]string) *url.URL {
 	if host == "" {
 		u.Host, elements = elements[0], nil
 	}
-	if prefix := attrs["prefix"]; prefix != "" {
+	if prefix := attrs["prefix"]; prefix != "" && strings.Trim(prefix, "/") == prefix {
 		elements = append(elements, take("prefix"))
 	}
 	if len(elements) > 0 {

@@ -91,8 +91,12 @@ func TestLostAnswers(t *testing.T) {
 		}})
 	}
 	for name, write := range map[string]func(context.Context) error{
-		"blob":          func(ctx context.Context) error { return b.Put(ctx, describe(content(1, 500)), blob.Bytes(content(1, 500))) },
-		"blob in parts": func(ctx context.Context) error { return b.Put(ctx, describe(content(2, 9000)), stream(content(2, 9000))) },
+		"blob": func(ctx context.Context) error {
+			return b.Put(ctx, describe(content(1, 500)), blob.Bytes(content(1, 500)))
+		},
+		"blob in parts": func(ctx context.Context) error {
+			return b.Put(ctx, describe(content(2, 9000)), stream(content(2, 9000)))
+		},
 		"ref": func(ctx context.Context) error {
 			_, err := b.PutRef(ctx, "created", backend.Document{Data: []byte("{}")}, backend.Absent)
 			return err

@@ -71,6 +71,9 @@ type Server struct {
 	URL string
 	// Host is the address, "127.0.0.1:port".
 	Host string
+	// After, unless nil, is called when a request has been done, before it is
+	// answered. It is set while nothing is asked.
+	After func(op string)
 
 	options Options
 	front   *httptest.Server

@@ -130,6 +130,9 @@ func (s *Server) reply(c *call, status int, body []byte) {
 		h.Set("Content-Length", fmt.Sprint(len(body)))
 	}
 	s.note(c, status, "")
+	if s.After != nil {
+		s.After(c.op)
+	}
 	c.w.WriteHeader(status)
 	if c.r.Method != http.MethodHead {
 		_, _ = c.w.Write(body) // or the client has gone
