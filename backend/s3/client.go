@@ -80,7 +80,7 @@ func newStore(ctx context.Context, name string, o Options) (*store, error) {
 		s.http.next, s.http.idle = own, own.CloseIdleConnections
 	}
 	var err error
-	if s.identity, err = o.identify(ctx, &http.Client{Transport: s.http}); err != nil {
+	if s.identity, err = o.identify(ctx); err != nil {
 		return nil, err
 	}
 	if s.region == "" {
@@ -180,6 +180,7 @@ func (t *traced) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	backend.TraceRequest(r.Context(), operations[awsmiddleware.GetOperationName(r.Context())])
 	resp, err := t.next.RoundTrip(r)
+	notice(r.Context(), resp)
 	if t.closed.Load() {
 		// A request that has begun before has net/http keep idle connections
 		// again, such as the one that is being opened for it.

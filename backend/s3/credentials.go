@@ -46,7 +46,7 @@ func (o Options) checkCredentials() error {
 
 // identify finds the credentials. Those of AWS's configuration are looked for
 // only if a profile is named or the environment may be consulted.
-func (o Options) identify(ctx context.Context, client *http.Client) (identity, error) {
+func (o Options) identify(ctx context.Context) (identity, error) {
 	if err := o.checkCredentials(); err != nil {
 		return identity{}, err
 	}
@@ -58,7 +58,7 @@ func (o Options) identify(ctx context.Context, client *http.Client) (identity, e
 	case o.AccessKeyID != "" && o.RoleARN == "":
 		return identity{provider: o.static(), source: "attributes access_key_id and secret_access_key"}, nil
 	}
-	cfg, source, err := o.load(ctx, client)
+	cfg, source, err := o.load(ctx)
 	if err != nil {
 		return identity{}, err
 	}
@@ -82,11 +82,8 @@ func cached(p aws.CredentialsProvider) *aws.CredentialsCache {
 }
 
 // load returns AWS's configuration with the credentials to begin with.
-func (o Options) load(ctx context.Context, client *http.Client) (cfg aws.Config, source string, err error) {
-	with := []func(*config.LoadOptions) error{
-		config.WithHTTPClient(client),
-		config.WithLogger(logging.Nop{}),
-	}
+func (o Options) load(ctx context.Context) (cfg aws.Config, source string, err error) {
+	with := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}
 	if o.Region != "" {
 		with = append(with, config.WithRegion(o.Region))
 	}
@@ -104,7 +101,7 @@ func (o Options) load(ctx context.Context, client *http.Client) (cfg aws.Config,
 	default:
 		source = "the default chain of AWS"
 	}
-	cfg, err = config.LoadDefaultConfig(ctx, with...)
+	cfg, err = o.loadWith(ctx, with)
 	if missing, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
 		return cfg, "", invalidf("attribute profile: there is no profile %q in AWS's configuration files", missing.Profile)
 	}
@@ -112,6 +109,18 @@ func (o Options) load(ctx context.Context, client *http.Client) (cfg aws.Config,
 		return cfg, "", fmt.Errorf("%w: AWS's configuration: %w", backend.ErrInvalid, err)
 	}
 	return cfg, source, nil
+}
+
+// loadWith loads the configuration, with the transport that was given. The SDK
+// refuses one if AWS_CA_BUNDLE is set, and then uses its own.
+func (o Options) loadWith(ctx context.Context, with []func(*config.LoadOptions) error) (aws.Config, error) {
+	if o.Transport != nil {
+		client := config.WithHTTPClient(&http.Client{Transport: o.Transport})
+		if cfg, err := config.LoadDefaultConfig(ctx, append(with, client)...); err == nil {
+			return cfg, nil
+		}
+	}
+	return config.LoadDefaultConfig(ctx, with...)
 }
 
 // assume returns the credentials of the role.

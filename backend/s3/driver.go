@@ -69,7 +69,7 @@ func attrs() []backend.Attr {
 		{Name: "anonymous", Check: backend.Bool},
 		{Name: "quirks", Check: backend.OneOf(Quirks()...)},
 		{Name: "conditions", Check: backend.Bool},
-		{Name: "ca"},
+		{Name: "ca", Env: []string{"AWS_CA_BUNDLE"}},
 	}
 }
 

@@ -6,76 +6,105 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
-	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/internal/bucket"
 )
 
 // probe is what is known of a store's conditions.
 type probe struct {
-	mu   sync.Mutex
+	mu   sync.Mutex // held while the question is put
 	done bool
 	err  error // why conditions must not be relied on
 }
 
 // askConditions returns an error matching ErrUnsupported if the store does not
-// obey conditions. The question is put once.
+// obey conditions. The question is put once, with an object of its own unless a
+// blob has answered it.
 func (s *store) askConditions(ctx context.Context) error {
 	s.probing.mu.Lock()
 	defer s.probing.mu.Unlock()
 	if s.probing.done {
 		return s.probing.err
 	}
-	err := s.tryConditions(ctx)
+	key := s.keys.Manifests + ".larder-probe-" + rand.Text()
+	body := bucket.Body{Reader: bytes.NewReader(nil), Digest: blob.Describe("", nil).Digest}
+	defer s.removeProbe(ctx, key)
+	_, err := s.put(ctx, key, body, backend.Absent)
+	if err == nil {
+		err = s.tryConditions(ctx, key, body)
+	}
+	return s.probing.note(s.unobeyed(err))
+}
+
+// askWith puts the question with a blob that has just been created: to write it
+// again, on conditions that do not hold, changes nothing either way.
+func (s *store) askWith(ctx context.Context, key string, body bucket.Body) {
+	if !s.probing.mu.TryLock() {
+		return
+	}
+	defer s.probing.mu.Unlock()
+	if !s.probing.done {
+		_ = s.probing.note(s.unobeyed(s.tryConditions(ctx, key, body)))
+	}
+}
+
+// note remembers an answer, unless it is none.
+func (p *probe) note(err error) error {
 	if err == nil || errors.Is(err, backend.ErrUnsupported) {
-		s.probing.done, s.probing.err = true, err
+		p.done, p.err = true, err
 	}
 	return err
 }
 
-// tryConditions writes an object of its own twice, on conditions of which
-// those of the second time do not hold.
-func (s *store) tryConditions(ctx context.Context) error {
-	key := s.keys.Manifests + ".larder-probe-" + rand.Text()
-	put := func(cond backend.Condition) error {
-		_, err := s.Put(ctx, key, bucket.Body{Reader: bytes.NewReader(nil), Digest: emptyDigest}, cond)
-		return err
+// tryConditions writes an object that exists on conditions that do not hold.
+func (s *store) tryConditions(ctx context.Context, key string, body bucket.Body) error {
+	content, ok := body.Reader.(io.ReaderAt)
+	if !ok {
+		return errUnasked
 	}
-	defer s.removeProbe(ctx, key)
-	if err := put(backend.Absent); err != nil {
-		return s.unobeyed(err)
-	}
+	group, ctx := errgroup.WithContext(ctx)
 	for _, cond := range []backend.Condition{backend.Absent, backend.Match(`"00000000000000000000000000000000"`)} {
-		switch err := put(cond); {
-		case err == nil:
-			return s.unobeyed(fmt.Errorf("it has written an object on the condition %s, which did not hold", cond))
-		case !errors.Is(err, backend.ErrConflict):
-			return s.unobeyed(err)
-		}
+		again := bucket.Body{Reader: io.NewSectionReader(content, 0, body.Size), Size: body.Size, Digest: body.Digest}
+		group.Go(func() error {
+			_, err := s.put(ctx, key, again, cond)
+			switch {
+			case err == nil:
+				return fmt.Errorf("%w: it has written on the condition %s, which did not hold", errDisobeyed, cond)
+			case errors.Is(err, backend.ErrConflict):
+				return nil
+			default:
+				return err
+			}
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
-// emptyDigest is the digest of no bytes.
-const emptyDigest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+var (
+	// errDisobeyed says that a store has written what it must not have.
+	errDisobeyed = errors.New("the store disobeys")
+	// errUnasked says that a question could not be put.
+	errUnasked = errors.New("the content cannot be sent again")
+)
 
 // unobeyed returns the error of a store that does not obey conditions, unless
 // err says something else.
 func (s *store) unobeyed(err error) error {
-	if f, ok := errors.AsType[*bucket.Failure](err); ok && !errors.Is(f.Kind, backend.ErrUnsupported) {
+	if err == nil || !errors.Is(err, errDisobeyed) && !errors.Is(err, backend.ErrUnsupported) {
 		return err
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return fmt.Errorf("%w: %s does not obey If-None-Match and If-Match (%w); conditions=false writes without", backend.ErrUnsupported, s.endpoint, err)
+	return fmt.Errorf("%w: %s does not obey If-None-Match and If-Match: %w; set conditions=false to write without", backend.ErrUnsupported, s.endpoint, err)
 }
 
 // removeProbe removes what was written, whatever has happened.
 func (s *store) removeProbe(ctx context.Context, key string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sweepTime)
 	defer cancel()
 	_ = s.delete(ctx, key, nil)
 }

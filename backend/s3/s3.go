@@ -22,6 +22,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -91,8 +92,8 @@ type Options struct {
 	// RootCAs are the authorities that may certify the store; nil means the
 	// system's.
 	RootCAs *x509.CertPool
-	// Transport sends the requests, to the store and to AWS's token service;
-	// RootCAs are then its business. Nil means one of the backend's own, with
+	// Transport sends the requests, to the store and, unless AWS_CA_BUNDLE is
+	// set, to AWS's token services; RootCAs are then its business. Nil means one of the backend's own, with
 	// the proxies of the environment and as many connections as requests.
 	Transport http.RoundTripper
 	// Now is the clock that ages are measured by; nil means [time.Now].
@@ -105,7 +106,9 @@ type Options struct {
 type Backend struct {
 	*bucket.Backend
 
-	store *store
+	store      *store
+	refreshAge time.Duration
+	now        func() time.Time
 }
 
 var _ backend.Backend = (*Backend)(nil)
@@ -127,12 +130,17 @@ func Open(ctx context.Context, name string, opts Options) (*Backend, error) {
 	if opts.ManifestsPrefix == "" {
 		opts.ManifestsPrefix = defaultManifests
 	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
 	s.keys = bucket.Concatenated(opts.Prefix, opts.BlobsPrefix, opts.ManifestsPrefix)
 	b := bucket.New(ctx, s, bucket.Options{
 		Driver: driverName, Location: opts.Location, Keys: s.keys,
 		RefreshAge: opts.RefreshAge, PartSize: opts.PartSize, Concurrency: opts.Concurrency, Now: opts.Now,
 	})
-	return &Backend{Backend: b, store: s}, nil
+	return &Backend{
+		Backend: b, store: s, refreshAge: cmp.Or(opts.RefreshAge, bucket.DefaultRefreshAge), now: opts.Now,
+	}, nil
 }
 
 // PutRef writes a ref. Before the first one on a condition, a store that is not

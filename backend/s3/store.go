@@ -97,8 +97,20 @@ func total(contentRange string) (int64, error) {
 	return n, nil
 }
 
-// Put writes an object in one request.
+// Put writes an object in one request. Where conditions may be ignored, one is
+// tried on the first blob.
 func (s *store) Put(ctx context.Context, key string, body bucket.Body, cond backend.Condition) (bucket.Object, error) {
+	o, err := s.put(ctx, key, body, cond)
+	if err == nil && s.quirks.probe && cond.IsAbsent() && body.Size < maxProbe {
+		s.askWith(ctx, key, body)
+	}
+	return o, err
+}
+
+// maxProbe bounds what is sent again only to find out what the store does.
+const maxProbe = 64 << 10
+
+func (s *store) put(ctx context.Context, key string, body bucket.Body, cond backend.Condition) (bucket.Object, error) {
 	in := &s3.PutObjectInput{Bucket: &s.bucket, Key: &key, Body: body.Reader, ContentLength: &body.Size}
 	in.IfNoneMatch, in.IfMatch = headers(cond)
 	digest := body.Digest

@@ -22,7 +22,7 @@ const pageCost = 12
 // spread evenly: a page that ends at 20... is an eighth of all.
 func (s *survey) list(ctx context.Context, wanted []blob.Digest) (rest []blob.Digest, err error) {
 	f := s.b.features
-	if len(wanted) <= parallel || f.NoList || f.Unordered {
+	if len(wanted) < parallel || f.NoList || f.Unordered {
 		return wanted, nil
 	}
 	slices.Sort(wanted)
