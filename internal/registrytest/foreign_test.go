@@ -72,7 +72,7 @@ func TestForeignClient(t *testing.T) {
 			continue
 		}
 		t.Run(q.Name, func(t *testing.T) {
-			f := newForeign(t, q.Options)
+			f := newForeign(t, q.Options())
 			ref, img := f.ref("a/b:v1"), randomImage(t)
 			if err := remote.Write(ref, img, f.opts...); err != nil {
 				t.Fatal(err)

@@ -112,33 +112,42 @@ type Manifests struct {
 	DeleteAllTags bool
 }
 
-// Quirk is a kind of registry with a name.
+// Quirk is a switch with a name.
 type Quirk struct {
-	Name    string
-	Options Options
+	Name string
+	// Set sets the switch.
+	Set func(*Options)
 }
 
-// Quirks returns a registry for each switch that a client which follows the
-// specification can live with, for suites that every registry should pass.
+// Options returns a registry with that quirk alone.
+func (q Quirk) Options() Options {
+	var o Options
+	q.Set(&o)
+	return o
+}
+
+// Quirks returns each switch that a client which follows the specification can
+// live with, for suites that every registry should pass.
 func Quirks() []Quirk {
+	writer := []User{{Name: "writer", Password: "secret"}}
 	return []Quirk{
-		{"strict", Options{}},
-		{"tls", Options{TLS: true}},
-		{"no mount", Options{Uploads: Uploads{NoMount: true}}},
-		{"harbor mount error", Options{Uploads: Uploads{HarborMountError: true}}},
-		{"single post", Options{Uploads: Uploads{SinglePost: true}}},
-		{"monolithic only", Options{Uploads: Uploads{MonolithicOnly: true}}},
-		{"acr no resume", Options{Uploads: Uploads{ACRNoResume: true}}},
-		{"relative locations", Options{Uploads: Uploads{RelativeLocations: true}}},
-		{"out of order chunks", Options{Uploads: Uploads{OutOfOrderChunks: true}}},
-		{"ignore range", Options{Reads: Reads{IgnoreRange: true}}},
-		{"no digest header", Options{Reads: Reads{NoDigestHeader: true}}},
-		{"redirect blobs", Options{Reads: Reads{RedirectBlobs: true}}},
-		{"unsorted tags", Options{Reads: Reads{UnsortedTags: true}}},
-		{"small pages", Options{PageSize: 2}},
-		{"any children", Options{Manifests: Manifests{AnyChildren: true}}},
-		{"basic auth", Options{Auth: &Auth{Users: []User{{Name: "writer", Password: "secret"}}}}},
-		{"token auth", Options{Auth: &Auth{Tokens: true, Users: []User{{Name: "writer", Password: "secret"}}}}},
-		{"short tokens", Options{Auth: &Auth{Tokens: true, TokenUses: 3, Users: []User{{Name: "writer", Password: "secret"}}}}},
+		{"strict", func(*Options) {}},
+		{"tls", func(o *Options) { o.TLS = true }},
+		{"no mount", func(o *Options) { o.NoMount = true }},
+		{"harbor mount error", func(o *Options) { o.HarborMountError = true }},
+		{"single post", func(o *Options) { o.SinglePost = true }},
+		{"monolithic only", func(o *Options) { o.MonolithicOnly = true }},
+		{"acr no resume", func(o *Options) { o.ACRNoResume = true }},
+		{"relative locations", func(o *Options) { o.RelativeLocations = true }},
+		{"out of order chunks", func(o *Options) { o.OutOfOrderChunks = true }},
+		{"ignore range", func(o *Options) { o.IgnoreRange = true }},
+		{"no digest header", func(o *Options) { o.NoDigestHeader = true }},
+		{"redirect blobs", func(o *Options) { o.RedirectBlobs = true }},
+		{"unsorted tags", func(o *Options) { o.UnsortedTags = true }},
+		{"small pages", func(o *Options) { o.PageSize = 2 }},
+		{"any children", func(o *Options) { o.AnyChildren = true }},
+		{"basic auth", func(o *Options) { o.Auth = &Auth{Users: writer} }},
+		{"token auth", func(o *Options) { o.Auth = &Auth{Tokens: true, Users: writer} }},
+		{"short tokens", func(o *Options) { o.Auth = &Auth{Tokens: true, TokenUses: 3, Users: writer} }},
 	}
 }
