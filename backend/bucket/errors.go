@@ -77,8 +77,12 @@ func meaning(err error) Meaning {
 // out: they can hold signatures, or be the right to write.
 func cause(err error) error {
 	inner := err
-	if next := errors.Unwrap(err); next != nil && strings.HasPrefix(err.Error(), "blob ") {
-		inner = next
+	for {
+		wrapped, ok := inner.(interface{ Unwrap() []error }) //nolint:errorlint // gocloud.dev's own, layer by layer
+		if !ok || !strings.HasPrefix(inner.Error(), "blob") || len(wrapped.Unwrap()) == 0 || wrapped.Unwrap()[0] == nil {
+			break
+		}
+		inner = wrapped.Unwrap()[0]
 	}
 	text := inner.Error()
 	if u, ok := errors.AsType[*url.Error](inner); ok {

@@ -1,6 +1,6 @@
-// Package gcstest is Google Cloud Storage in the process of a test: what the
-// Go client sends of the JSON API, and reads of the XML API, with the service's
-// generations, preconditions and words. Unlike emulators it obeys the condition
+// Package gcstest is Google Cloud Storage in the process of a test: the JSON
+// API as far as caches need it, with the service's generations, preconditions
+// and words. Unlike emulators it obeys the condition
 // of a deletion, and checks credentials.
 package gcstest
 
@@ -134,7 +134,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if token := s.opts.Token; token != "" && r.Header.Get("Authorization") != "Bearer "+token {
-		refuse(w, r, http.StatusUnauthorized, "authError", "Invalid Credentials")
+		refuse(w, http.StatusUnauthorized, "authError", "Invalid Credentials")
 		return
 	}
 	path := strings.Split(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
@@ -147,30 +147,26 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path[0] == "upload":
 		s.upload(w, r, path[4])
 	case path[0] != "storage":
-		s.read(w, r, path[0], strings.Join(path[1:], "/"))
+		refuse(w, http.StatusNotFound, "notFound", "Not Found")
 	case !s.exists(path[3]):
-		refuse(w, r, http.StatusNotFound, "notFound", "The specified bucket does not exist.")
+		refuse(w, http.StatusNotFound, "notFound", "The specified bucket does not exist.")
 	case len(path) == 4:
 		s.bucketAttrs(w, path[3])
 	case len(path) == 5:
 		s.list(w, r, path[3])
+	case len(path) == 6 && r.URL.Query().Get("alt") == "media":
+		s.read(w, r, path[3], path[5])
 	case len(path) == 6:
 		s.metadata(w, r, path[3], path[5])
 	default: // o/SOURCE/rewriteTo/b/BUCKET/o/NAME
-		s.rewrite(w, r, path[3]+"/"+path[5], path[8]+"/"+path[10])
+		s.rewrite(w, path[3]+"/"+path[5], path[8]+"/"+path[10])
 	}
 }
 
 func (s *Server) exists(bucket string) bool { return slices.Contains(s.opts.Buckets, bucket) }
 
-// refuse answers with an error, in JSON or for reads in XML.
-func refuse(w http.ResponseWriter, r *http.Request, status int, reason, message string) {
-	if !strings.Contains(r.URL.Path, "/v1/") {
-		w.Header().Set("Content-Type", "application/xml; charset=UTF-8")
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte("<?xml version='1.0' encoding='UTF-8'?><Error><Code>" + reason + "</Code><Message>" + message + "</Message></Error>"))
-		return
-	}
+// refuse answers with an error.
+func refuse(w http.ResponseWriter, status int, reason, message string) {
 	w.WriteHeader(status)
 	answer(w, map[string]any{"error": map[string]any{
 		"code": status, "message": message,

@@ -36,12 +36,12 @@ func (s *Server) names(bucket, prefix string) []string {
 }
 
 // store stores an object if the request's condition holds, and answers.
-func (s *Server) store(w http.ResponseWriter, r *http.Request, condition, bucket, name string, data []byte) {
+func (s *Server) store(w http.ResponseWriter, condition, bucket, name string, data []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := bucket + "/" + name
 	if !s.holds(condition, key) {
-		refuse(w, r, http.StatusPreconditionFailed, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
+		refuse(w, http.StatusPreconditionFailed, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
 		return
 	}
 	answer(w, resource(bucket, name, s.set(key, data)))
@@ -109,9 +109,9 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request, bucket, name s
 	o, ok := s.objects[key]
 	switch {
 	case !ok:
-		refuse(w, r, http.StatusNotFound, "notFound", "No such object: "+key)
+		refuse(w, http.StatusNotFound, "notFound", "No such object: "+key)
 	case !s.holds(r.URL.Query().Get("ifGenerationMatch"), key):
-		refuse(w, r, http.StatusPreconditionFailed, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
+		refuse(w, http.StatusPreconditionFailed, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
 	case r.Method == http.MethodDelete:
 		delete(s.objects, key)
 		w.WriteHeader(http.StatusNoContent)
@@ -121,12 +121,12 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request, bucket, name s
 }
 
 // rewrite copies an object.
-func (s *Server) rewrite(w http.ResponseWriter, r *http.Request, from, to string) {
+func (s *Server) rewrite(w http.ResponseWriter, from, to string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o, ok := s.objects[from]
 	if !ok {
-		refuse(w, r, http.StatusNotFound, "notFound", "No such object: "+from)
+		refuse(w, http.StatusNotFound, "notFound", "No such object: "+from)
 		return
 	}
 	bucket, name, _ := strings.Cut(to, "/")
@@ -137,17 +137,13 @@ func (s *Server) rewrite(w http.ResponseWriter, r *http.Request, from, to string
 	})
 }
 
-// read answers with an object's content, as the XML API does.
+// read answers with an object's content.
 func (s *Server) read(w http.ResponseWriter, r *http.Request, bucket, name string) {
 	s.mu.Lock()
 	o, ok := s.objects[bucket+"/"+name]
 	s.mu.Unlock()
-	if !s.exists(bucket) {
-		refuse(w, r, http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist.")
-		return
-	}
 	if !ok {
-		refuse(w, r, http.StatusNotFound, "NoSuchKey", "The specified key does not exist.")
+		refuse(w, http.StatusNotFound, "notFound", "No such object: "+bucket+"/"+name)
 		return
 	}
 	h := w.Header()

@@ -25,7 +25,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request, bucket string) {
 	query := r.URL.Query()
 	condition := query.Get("ifGenerationMatch")
 	if !s.exists(bucket) {
-		refuse(w, r, http.StatusNotFound, "notFound", "The specified bucket does not exist.")
+		refuse(w, http.StatusNotFound, "notFound", "The specified bucket does not exist.")
 		return
 	}
 	if query.Get("uploadType") == "resumable" {
@@ -34,10 +34,10 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request, bucket string) {
 	}
 	name, data, err := related(r)
 	if err != nil { // the client has broken off, or sends what is no upload
-		refuse(w, r, http.StatusBadRequest, "badContent", err.Error())
+		refuse(w, http.StatusBadRequest, "badContent", err.Error())
 		return
 	}
-	s.store(w, r, condition, bucket, name, data)
+	s.store(w, condition, bucket, name, data)
 }
 
 // related reads an upload in one request: metadata and then the content.
@@ -91,12 +91,12 @@ func (s *Server) chunk(w http.ResponseWriter, r *http.Request, id string) {
 	one, ok := s.sessions[id]
 	s.mu.Unlock()
 	if !ok {
-		refuse(w, r, http.StatusNotFound, "notFound", "there is no such upload")
+		refuse(w, http.StatusNotFound, "notFound", "there is no such upload")
 		return
 	}
 	span, total, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Content-Range"), "bytes "), "/")
 	if first := strings.HasPrefix(span, fmt.Sprintf("%d-", len(one.data))); len(data) > 0 && !first {
-		refuse(w, r, http.StatusBadRequest, "badContent", fmt.Sprintf("range %s, want it to begin at %d", span, len(one.data)))
+		refuse(w, http.StatusBadRequest, "badContent", fmt.Sprintf("range %s, want it to begin at %d", span, len(one.data)))
 		return
 	}
 	one.data = append(one.data, data...)
@@ -108,5 +108,5 @@ func (s *Server) chunk(w http.ResponseWriter, r *http.Request, id string) {
 	s.mu.Lock()
 	delete(s.sessions, id)
 	s.mu.Unlock()
-	s.store(w, r, one.condition, one.bucket, one.name, one.data)
+	s.store(w, one.condition, one.bucket, one.name, one.data)
 }

@@ -55,6 +55,7 @@ func (s *service) connect(ctx context.Context, opts Options) (*storage.Client, e
 		option.WithHTTPClient(client),
 		option.WithoutAuthentication(), // the client authenticates
 		option.WithEndpoint(endpoint.String()+"/storage/v1/"),
+		storage.WithJSONReads(), // whose errors say more, and which ask for no certain host
 	)
 }
 
@@ -122,6 +123,7 @@ type transport struct {
 	project    string          // that pays for requests, or ""
 	own        *http.Transport // nil if the program's is used
 	clock      atomic.Pointer[clock]
+	accepted   atomic.Bool // whether the service has taken our credentials
 }
 
 // clock is the time that the service told, and ours then.
@@ -148,6 +150,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := t.next.RoundTrip(req)
 	if err == nil {
+		if resp.StatusCode != http.StatusUnauthorized && resp.StatusCode < http.StatusInternalServerError {
+			t.accepted.Store(true)
+		}
 		if date, bad := http.ParseTime(resp.Header.Get("Date")); bad == nil {
 			t.clock.Store(&clock{theirs: date, ours: time.Now()})
 		}
@@ -162,18 +167,17 @@ func (t *transport) idle() {
 	}
 }
 
-// operation names a request. Reads are those of the XML API, the rest those of
-// the JSON API.
+// operation names a request of the JSON API.
 func operation(req *http.Request) string {
 	path := req.URL.Path
 	switch {
 	case req.Method == http.MethodDelete:
 		return "delete"
-	case strings.HasPrefix(path, "/upload/"), strings.HasPrefix(path, "/resumable/"):
-		return "put"
-	case strings.Contains(path, "/rewriteTo/"):
+	case req.Method != http.MethodGet && strings.Contains(path, "/rewriteTo/"):
 		return "copy"
-	case !strings.HasPrefix(path, "/storage/v1/"):
+	case req.Method != http.MethodGet:
+		return "put"
+	case req.URL.Query().Get("alt") == "media":
 		return "get"
 	case strings.HasSuffix(path, "/o"):
 		return "list"

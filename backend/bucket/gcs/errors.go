@@ -23,7 +23,11 @@ import (
 // Explain implements [bucket.Service].
 func (s *service) Explain(err error) bucket.Meaning {
 	if refused, ok := errors.AsType[*googleapi.Error](err); ok {
-		return meaning(refused)
+		m := meaning(refused)
+		if refused.Code == http.StatusUnauthorized && s.transport != nil && s.transport.accepted.Load() {
+			m.Temporary = true // a token that has expired is followed by another
+		}
+		return m
 	}
 	if token, ok := errors.AsType[*auth.Error](err); ok {
 		if token.Temporary() {
