@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -123,7 +124,9 @@ func (a *app) report(r *larder.Report, took time.Duration, err error) error {
 		}
 	}
 	for _, t := range r.Targets {
-		a.warnAll(t.Degradations)
+		a.warnAll(slices.DeleteFunc(slices.Clone(t.Degradations), func(d larder.Degradation) bool {
+			return t.Outcome == larder.Failed && d.Kind == larder.UnguardedPublish // nothing was published
+		}))
 	}
 	if a.json {
 		return errors.Join(err, a.answer(transferred{Report: r, Nanoseconds: took, Error: failed(err)}, nil))

@@ -102,6 +102,8 @@ func hint(err error) string {
 		return `"` + usage.command + ` --help" shows how it is used`
 	case errors.As(err, &usage):
 		return ""
+	case remedy(err) != "":
+		return remedy(err)
 	case errors.Is(err, backend.ErrDenied):
 		return "check the permissions, or the credentials"
 	case errors.Is(err, backend.ErrUnavailable):
@@ -110,13 +112,25 @@ func hint(err error) string {
 	return ""
 }
 
+// remedy returns what an error of a store knows to do about itself, or "".
+func remedy(err error) string {
+	if r, ok := errors.AsType[backend.Remedier](err); ok {
+		return r.Remedy()
+	}
+	return ""
+}
+
 // maxLines is how many of several errors are shown.
 const maxLines = 5
 
 // oneLine returns the text of an error in one line, for the first few of many
-// that were joined.
+// that were joined. What it says to do about itself is left to the hint.
 func oneLine(err error) string {
-	lines := strings.Split(err.Error(), "\n")
+	text := err.Error()
+	if r := remedy(err); r != "" && hint(err) == r {
+		text = strings.ReplaceAll(text, "; "+r, "")
+	}
+	lines := strings.Split(text, "\n")
 	if rest := len(lines) - maxLines; rest > 0 {
 		lines = append(lines[:maxLines], fmt.Sprintf("and %d more", rest))
 	}
