@@ -83,7 +83,7 @@ func (b *Backend) responseError(resp *http.Response) error {
 	code, message := parseErrors(body)
 	e := &ResponseError{
 		Host: resp.Request.URL.Host, Status: resp.StatusCode, Code: code, Message: message,
-		RequestID: requestID(resp.Header), retryAfter: b.retryAfter(resp.Header),
+		RequestID: requestID(resp.Header), retryAfter: retryAfter(resp.Header, b.opts.Now),
 	}
 	if errors.Is(e, backend.ErrDenied) {
 		e.Credentials = b.session.source()
@@ -158,13 +158,13 @@ func requestID(h http.Header) string {
 }
 
 // retryAfter reads the header of that name, in seconds or as a date.
-func (b *Backend) retryAfter(h http.Header) time.Duration {
+func retryAfter(h http.Header, now func() time.Time) time.Duration {
 	value := h.Get("Retry-After")
 	if seconds, err := strconv.Atoi(value); err == nil {
 		return max(0, time.Duration(seconds)*time.Second)
 	}
 	if date, err := http.ParseTime(value); err == nil {
-		return max(0, date.Sub(b.opts.Now()))
+		return max(0, date.Sub(now()))
 	}
 	return 0
 }
@@ -283,9 +283,9 @@ func (s *session) authError(err error, source string) error {
 	if refused.Request != nil {
 		e.Host = refused.Request.URL.Host
 	}
-	if len(refused.Errors) > 0 {
-		first := refused.Errors[0]
-		e.Code, e.Message = string(first.Code), clean(withDetail(first.Message, first.Detail))
+	if r := s.transport.refusal.Load(); r != nil && r.status == e.Status {
+		e.Code, e.Message = parseErrors(r.body)
+		e.RequestID, e.retryAfter = requestID(r.header), retryAfter(r.header, s.now)
 	}
 	e.Hint = hint(s.repo.RegistryStr(), e.Code, e.Status, e.Message)
 	return e

@@ -12,6 +12,7 @@ import (
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/backend/registry"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/registrytest"
 )
 
 // refusing returns a backend of a registry that answers everything but the
@@ -151,5 +152,29 @@ func TestWrongManifests(t *testing.T) {
 	large := refusing(t, http.StatusOK, nil, strings.Repeat(" ", 4<<20+1))
 	if _, err := large.GetRef(t.Context(), "main"); !errors.Is(err, backend.ErrTooLarge) {
 		t.Errorf("GetRef(more than 4 MiB) = %v, want %v", err, backend.ErrTooLarge)
+	}
+}
+
+// TestAuthenticationIsPutOff shows that whoever is asked to wait before there is
+// a token, by the registry or by the server of tokens, learns for how long.
+func TestAuthenticationIsPutOff(t *testing.T) {
+	for _, op := range []registrytest.Op{registrytest.OpPing, registrytest.OpToken} {
+		for status, kind := range map[int]error{
+			http.StatusTooManyRequests: backend.ErrLimited, http.StatusServiceUnavailable: backend.ErrUnavailable,
+		} {
+			s := registrytest.New(t, registrytest.Options{Auth: &registrytest.Auth{Tokens: true, Users: accounts}})
+			s.Inject(registrytest.Fault{Op: op, Failure: registrytest.Failure{
+				Status: status, Code: "TOOMANYREQUESTS", Message: "come back later", RetryAfter: 42 * time.Second,
+			}})
+			b := open(t, s.Host+"/a/b", registry.Options{Keychain: login("writer", "s3cret-of-writer")})
+			_, err := b.GetRef(t.Context(), "main")
+			after, temporary := backend.Temporary(err)
+			if !errors.Is(err, kind) || !temporary || after != 42*time.Second || !strings.Contains(err.Error(), "come back later") {
+				t.Errorf("GetRef(%s answered %d) = %v, temporary %t after %v, want %v in its words, after 42s", op, status, err, temporary, after, kind)
+			}
+			if _, err := b.GetRef(t.Context(), "main"); !errors.Is(err, backend.ErrNotFound) {
+				t.Errorf("GetRef() after that = %v, want %v", err, backend.ErrNotFound)
+			}
+		}
 	}
 }

@@ -1,10 +1,12 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -32,7 +34,7 @@ const (
 type session struct {
 	repo      name.Repository
 	keychain  authn.Keychain
-	transport http.RoundTripper
+	transport *authTransport
 	now       func() time.Time
 	insecure  bool
 
@@ -66,21 +68,43 @@ func newSession(repo name.Repository, opts Options, t http.RoundTripper) *sessio
 		keychain = DockerKeychain(opts.Getenv)
 	}
 	return &session{
-		repo: repo, keychain: keychain, transport: authTransport{t}, now: opts.Now, insecure: opts.Insecure,
+		repo: repo, keychain: keychain, transport: &authTransport{next: t}, now: opts.Now, insecure: opts.Insecure,
 		turn:   make(chan struct{}, 1),
 		grants: make(map[string]grant),
 	}
 }
 
 // authTransport sends requests for authentication.
-type authTransport struct{ next http.RoundTripper }
+type authTransport struct {
+	next http.RoundTripper
+	// refusal is the last answer that is none of success: the library that asks
+	// leaves most of it out of its errors.
+	refusal atomic.Pointer[refusal]
+}
+
+type refusal struct {
+	status int
+	header http.Header
+	body   []byte
+}
 
 // RoundTrip implements [http.RoundTripper].
-func (t authTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *authTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	backend.TraceRequest(req.Context(), "authenticate")
 	req = req.Clone(req.Context())
 	req.Header.Set("User-Agent", userAgent)
-	return t.next.RoundTrip(req)
+	resp, err := t.next.RoundTrip(req)
+	if err != nil || resp.StatusCode < http.StatusBadRequest {
+		return resp, err
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+	_ = resp.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	t.refusal.Store(&refusal{resp.StatusCode, resp.Header, body})
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return resp, nil
 }
 
 // take waits for the turn to ask. Whoever has waited looks first whether the
@@ -145,11 +169,19 @@ func (s *session) ping(ctx context.Context) (*transport.Challenge, error) {
 // few of them have certificates, and one that does refuses.
 func (s *session) reach(ctx context.Context) (*transport.Challenge, error) {
 	if isLocal(s.repo.RegistryStr()) {
-		if challenge, err := transport.Ping(ctx, s.repo.Registry, plainTransport{s.transport}); err == nil {
-			return challenge, nil
+		challenge, err := transport.Ping(ctx, s.repo.Registry, plainTransport{s.transport})
+		if err == nil || speaksHTTP(err) {
+			return challenge, err
 		}
 	}
 	return transport.Ping(ctx, s.repo.Registry, s.transport)
+}
+
+// speaksHTTP reports whether an error is a registry's answer to plain HTTP. What
+// expects TLS answers 400, if it does.
+func speaksHTTP(err error) bool {
+	refused, ok := errors.AsType[*transport.Error](err)
+	return ok && refused.StatusCode != http.StatusBadRequest
 }
 
 // plainTransport sends requests by plain HTTP only.
