@@ -1,7 +1,6 @@
 package azuretest
 
 import (
-	"bytes"
 	"crypto/md5" //nolint:gosec // what the service uses
 	"encoding/base64"
 	"encoding/binary"
@@ -96,21 +95,25 @@ func (c *call) body() ([]byte, *Failure) {
 	if c.r.ContentLength < 0 {
 		return nil, fail(http.StatusLengthRequired, "MissingContentLengthHeader", "The Content-Length header was not specified.")
 	}
-	var data bytes.Buffer
-	n, err := data.ReadFrom(c.r.Body)
-	c.received = n
-	if err != nil || n != c.r.ContentLength {
+	data := make([]byte, c.r.ContentLength)
+	n, err := io.ReadFull(c.r.Body, data)
+	c.received = int64(n)
+	if err != nil {
 		// The client has gone in the middle.
 		panic(http.ErrAbortHandler)
 	}
-	sum := md5.Sum(data.Bytes()) //nolint:gosec // what the service uses
-	if want := c.r.Header.Get("Content-MD5"); want != "" && want != base64.StdEncoding.EncodeToString(sum[:]) {
+	if want := c.r.Header.Get("Content-MD5"); want != "" && want != md5Of(data) {
 		return nil, fail(http.StatusBadRequest, "Md5Mismatch", "The MD5 value specified in the request did not match with the MD5 value calculated by the server.")
 	}
-	if want := c.r.Header.Get("X-Ms-Content-Crc64"); want != "" && want != crc64Of(data.Bytes()) {
+	if want := c.r.Header.Get("X-Ms-Content-Crc64"); want != "" && want != crc64Of(data) {
 		return nil, fail(http.StatusBadRequest, "Crc64Mismatch", "The CRC64 value specified in the request did not match with the CRC64 value calculated by the server.")
 	}
-	return data.Bytes(), nil
+	return data, nil
+}
+
+func md5Of(data []byte) string {
+	sum := md5.Sum(data) //nolint:gosec // what the service uses
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // crc64Of is the checksum of the service's own polynomial, in its form.
