@@ -105,9 +105,11 @@ func hint(err error) string {
 	case remedy(err) != "":
 		return remedy(err)
 	case errors.Is(err, backend.ErrDenied):
-		return "check the permissions, or the credentials"
+		return "check the permissions, or the credentials; larder doctor tells whose they are"
 	case errors.Is(err, backend.ErrUnavailable):
-		return "--verbose shows what was asked and tried again"
+		return "--verbose shows what was asked and tried again, larder doctor what works"
+	case errors.Is(err, backend.ErrUnsupported):
+		return "larder doctor tells what this store can do, and what it offers instead"
 	}
 	return ""
 }
