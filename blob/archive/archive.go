@@ -44,6 +44,8 @@ type Entry struct {
 	UID, GID int
 	// Major and Minor are the numbers of a device.
 	Major, Minor uint32
+	// Removed says that a delta removes the path, see [Plan].
+	Removed bool
 	// Stat identifies the state of the file, for noticing changes.
 	Stat Stat
 }

@@ -34,13 +34,6 @@ func writeFile(tb testing.TB, dir, name, content string) {
 	}
 }
 
-func must(tb testing.TB, err error) {
-	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
-	}
-}
-
 // torture makes a directory of everything that a tree can hold.
 func torture(tb testing.TB) string {
 	tb.Helper()

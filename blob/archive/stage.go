@@ -208,7 +208,7 @@ func lastOfEach(entries []Entry) []Entry {
 // path in the target, and returns the paths that were moved: where the target
 // has no such directory, it is moved as a whole.
 func (s *stage) place(dir string, from *os.Root) ([]string, error) {
-	names, err := list(from)
+	names, err := listRoot(from)
 	if err != nil {
 		return nil, err
 	}
@@ -256,8 +256,8 @@ func (s *stage) descend(at string, from *os.Root, old fs.FileInfo) ([]string, er
 	return s.place(at, below)
 }
 
-// list returns what is in a directory.
-func list(root *os.Root) ([]fs.FileInfo, error) {
+// listRoot returns what is in a directory.
+func listRoot(root *os.Root) ([]fs.FileInfo, error) {
 	f, err := root.Open(".")
 	if err != nil {
 		return nil, err

@@ -8,8 +8,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/larder-build/larder/blob"
 )
 
 // WriteOptions are the options of [Write].
@@ -59,6 +63,13 @@ func (w *writer) end() error {
 }
 
 func (w *writer) entry(e *Entry) error {
+	dir, name := split(e.Path)
+	switch {
+	case e.Removed:
+		return w.header(&header{path: path.Join(dir, whiteout+name), kind: typeRegular, mode: 0o644, modTime: time.Unix(0, 0)})
+	case strings.HasPrefix(name, whiteout):
+		return fmt.Errorf("%w: names that begin with %s mean removals in layers", blob.ErrInvalid, whiteout)
+	}
 	h := header{path: e.Path, link: e.Link, mode: permissions(e.Mode), modTime: e.ModTime, major: e.Major, minor: e.Minor}
 	if w.opts.Deterministic {
 		h.modTime = time.Unix(0, 0)

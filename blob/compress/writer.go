@@ -28,6 +28,9 @@ type WriterOptions struct {
 	// 4 MiB for zstd. The parts of an eStargz layer, its files, are compressed one
 	// after another.
 	Concurrency int
+	// Note is put ahead of the data of a zstd layer, where [ReadNote] finds it
+	// and decompressors pass over it. Other compressions have no such place.
+	Note []byte
 }
 
 // Highest levels.
@@ -86,6 +89,14 @@ func NewWriter(dst io.Writer, c Compression, opts WriterOptions) (*Writer, error
 		opts.Concurrency = runtime.GOMAXPROCS(0)
 	}
 	w := &Writer{compression: c, content: sha256.New(), output: sha256.New(), dst: dst}
+	if len(opts.Note) > 0 {
+		if c != Zstd {
+			return nil, fmt.Errorf("%w: a note of %d bytes: a layer with compression %s has no place for one", blob.ErrInvalid, len(opts.Note), c)
+		}
+		if err := writeNote(outputOf{w}, opts.Note); err != nil {
+			return nil, err
+		}
+	}
 	var err error
 	w.encoder, err = newEncoder(outputOf{w}, c, opts)
 	return w, err

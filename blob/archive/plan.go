@@ -1,0 +1,214 @@
+package archive
+
+import (
+	"slices"
+	"strings"
+)
+
+// Snapshot is a tree and the stack of layers that it is in. Kept beside the
+// tree, it tells later what has changed without a look at the content.
+type Snapshot struct {
+	// Layers are the stack, lowest first.
+	Layers []StackLayer
+	// Entries are the tree, sorted, and Of has for each the position of its
+	// layer.
+	Entries []Entry
+	Of      []int
+}
+
+// StackLayer is what a snapshot knows of a layer.
+type StackLayer struct {
+	// ID names the layer; it is the caller's.
+	ID string
+	// Size is the size of the blob in bytes.
+	Size int64
+	// Entries is how many names the layer has, those included that a layer
+	// above it replaces.
+	Entries int
+	// Delta says that the layer lies above those that are cut by [Split], and
+	// replaces or removes some of what they have. Layers that are no deltas have
+	// nothing in common with each other, and come first.
+	Delta bool
+	// Removed are the paths that a delta removes.
+	Removed []string
+}
+
+// Pack is a layer of a [Plan].
+type Pack struct {
+	// Reuse is the position of the layer of the earlier snapshot that this one
+	// is, or -1 if it is to be written.
+	Reuse int
+	// Entries are what to write: those of the tree, and for a delta what it
+	// removes.
+	Entries []Entry
+	// Delta says that the pack is one, see [StackLayer].
+	Delta bool
+}
+
+// When changes become a delta: if fewer than one in deltaShare files of the
+// packs that they are in have changed, and all deltas together take less than a
+// quarter of the stack.
+const (
+	deltaShare  = 10
+	repackShare = 4
+)
+
+// Plan returns the stack of layers for a tree of which an earlier state is known,
+// or nothing (nil). What has not changed is taken over. Where few of many files
+// have changed, they come in a delta on top of the earlier stack; else the packs
+// that they are in are written anew. A size of 0 means DefaultPackSize.
+func Plan(before *Snapshot, now []Entry, size int64) []Pack {
+	p := planner{now: now, size: size}
+	if before != nil {
+		p.before = before
+		p.compare()
+	}
+	packs := p.packs()
+	if delta := p.delta(packs); delta != nil {
+		return delta
+	}
+	return packs
+}
+
+type planner struct {
+	before *Snapshot
+	now    []Entry
+	size   int64
+	// was has for each entry its layer in the earlier snapshot, or -1 if it is
+	// new or has changed.
+	was []int
+	// removed are the paths that are no more, without those below them.
+	removed []string
+}
+
+// compare finds out what has changed.
+func (p *planner) compare() {
+	p.was = make([]int, len(p.now))
+	i := 0
+	for j := range p.now {
+		for i < len(p.before.Entries) && comparePaths(p.before.Entries[i].Path, p.now[j].Path) < 0 {
+			p.gone(p.before.Entries[i].Path)
+			i++
+		}
+		p.was[j] = -1
+		if i < len(p.before.Entries) && p.before.Entries[i].Path == p.now[j].Path {
+			if p.before.Entries[i].Same(&p.now[j]) {
+				p.was[j] = p.before.Of[i]
+			}
+			i++
+		}
+	}
+	for ; i < len(p.before.Entries); i++ {
+		p.gone(p.before.Entries[i].Path)
+	}
+}
+
+func (p *planner) gone(at string) {
+	if n := len(p.removed); n == 0 || !strings.HasPrefix(at, p.removed[n-1]+"/") {
+		p.removed = append(p.removed, at)
+	}
+}
+
+// packs cuts the tree, and finds the packs that are there already.
+func (p *planner) packs() []Pack {
+	var packs []Pack
+	start := 0
+	for _, end := range Split(p.now, p.size) {
+		pack := Pack{Reuse: -1, Entries: p.now[start:end]}
+		if p.before != nil {
+			pack.Reuse = p.same(start, end)
+		}
+		packs = append(packs, pack)
+		start = end
+	}
+	return packs
+}
+
+// same returns the earlier layer that has just these entries, or -1.
+func (p *planner) same(start, end int) int {
+	l := p.was[start]
+	if l < 0 || p.before.Layers[l].Delta || p.before.Layers[l].Entries != end-start {
+		return -1
+	}
+	for _, was := range p.was[start+1 : end] {
+		if was != l {
+			return -1
+		}
+	}
+	return l
+}
+
+// delta returns the earlier stack with what has changed on top, or nil if the
+// packs are better written anew.
+func (p *planner) delta(packs []Pack) []Pack {
+	if p.before == nil || len(p.before.Layers) == 0 {
+		return nil
+	}
+	var changed []Entry
+	var files, bytes int64
+	for i := range p.now {
+		if p.was[i] >= 0 {
+			continue
+		}
+		changed = append(changed, p.now[i])
+		bytes += p.now[i].Size + overhead
+		if !p.now[i].Mode.IsDir() {
+			files++
+		}
+	}
+	changed = append(changed, removals(p.removed)...)
+	if len(changed) > 0 && ((files+int64(len(p.removed)))*deltaShare >= touched(packs) || p.deltaBytes()+bytes > p.stackBytes()/repackShare) {
+		return nil
+	}
+	stack := make([]Pack, len(p.before.Layers), len(p.before.Layers)+1)
+	for i, l := range p.before.Layers {
+		stack[i] = Pack{Reuse: i, Delta: l.Delta}
+	}
+	if len(changed) == 0 {
+		return stack
+	}
+	slices.SortFunc(changed, func(a, b Entry) int { return comparePaths(a.Path, b.Path) })
+	return append(stack, Pack{Reuse: -1, Entries: changed, Delta: true})
+}
+
+func removals(paths []string) []Entry {
+	entries := make([]Entry, len(paths))
+	for i, at := range paths {
+		entries[i] = Entry{Path: at, Removed: true}
+	}
+	return entries
+}
+
+// touched counts the files of the packs that would have to be written.
+func touched(packs []Pack) int64 {
+	var files int64
+	for _, pack := range packs {
+		if pack.Reuse >= 0 {
+			continue
+		}
+		for i := range pack.Entries {
+			if !pack.Entries[i].Mode.IsDir() {
+				files++
+			}
+		}
+	}
+	return files
+}
+
+func (p *planner) stackBytes() int64 {
+	var total int64
+	for _, l := range p.before.Layers {
+		total += l.Size
+	}
+	return total
+}
+
+func (p *planner) deltaBytes() int64 {
+	var total int64
+	for _, l := range p.before.Layers {
+		if l.Delta {
+			total += l.Size
+		}
+	}
+	return total
+}
