@@ -50,6 +50,11 @@ func newSeed() string { return rand.Text() }
 // those that need the source text.
 func newContext(t *testing.T, seed, src string) string {
 	t.Helper()
+	return newContextFor(t, dockerfile, seed, src)
+}
+
+func newContextFor(t *testing.T, dockerfile, seed, src string) string {
+	t.Helper()
 	mk, err := os.ReadFile(built(t).mk)
 	if err != nil {
 		t.Fatal(err)

@@ -8,5 +8,5 @@
 // That is their small size; every combination of what they go through takes some
 // minutes:
 //
-//	LARDER_INTEROP=full go run ./internal/testbed -- go test -C internal/interop ./...
+//	LARDER_INTEROP=full go run ./internal/testbed -- go test -C internal/interop -timeout 1h ./...
 package interop

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -55,17 +56,27 @@ type verification struct {
 	RecordsLost int
 }
 
+// secrets are what locations and logins have and no output may.
+var secrets = []string{s3SecretKey, azureKey, registryLogin()}
+
 // runLarder runs the command with more variables in its environment, and
-// returns its standard output, also of a run that failed.
+// returns its standard output, also of a run that failed. That it tells a secret
+// is a failure.
 func runLarder(ctx context.Context, environ []string, args ...string) ([]byte, error) {
 	var out, messages bytes.Buffer
 	cmd := exec.CommandContext(ctx, builtOnce.larder, args...)
 	cmd.Env = append(os.Environ(), environ...)
 	cmd.Stdout, cmd.Stderr = &out, &messages
-	if err := cmd.Run(); err != nil {
-		return out.Bytes(), fmt.Errorf("larder %s: %w\n%s%s", strings.Join(args, " "), err, &out, &messages)
+	err := cmd.Run()
+	for _, secret := range secrets {
+		if strings.Contains(out.String()+messages.String(), secret) {
+			err = errors.Join(err, fmt.Errorf("the output has the secret %s", secret))
+		}
 	}
-	return out.Bytes(), nil
+	if err != nil {
+		err = fmt.Errorf("larder %s: %w\n%s%s", strings.Join(args, " "), err, &out, &messages)
+	}
+	return out.Bytes(), err
 }
 
 func larder(t *testing.T, args ...string) []byte {

@@ -53,6 +53,11 @@ func newRepository(t *testing.T, server string) repository {
 	return repository{address(t, server), "interop/" + strings.ToLower(rand.Text())}
 }
 
+// registryLogin is user and password as Docker's configuration keeps them.
+func registryLogin() string {
+	return base64.StdEncoding.EncodeToString([]byte(registryUser + ":" + registryPassword))
+}
+
 // writeDockerConfig writes the configuration by which both buildctl and larder
 // log in where they have to.
 func writeDockerConfig(dir string) error {
@@ -61,7 +66,7 @@ func writeDockerConfig(dir string) error {
 	}
 	logins := map[string]login{}
 	for _, k := range []kind{basicReg, tokenReg} {
-		logins[os.Getenv(variable(k.name))] = login{base64.StdEncoding.EncodeToString([]byte(registryUser + ":" + registryPassword))}
+		logins[os.Getenv(variable(k.name))] = login{registryLogin()}
 	}
 	text, err := json.Marshal(map[string]any{"auths": logins})
 	if err != nil {
