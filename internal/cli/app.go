@@ -35,6 +35,8 @@ type app struct {
 	muxed *backend.Mux
 	// running says that the command line was understood.
 	running bool
+	// warned are the warnings that are printed once.
+	warned []string
 	// answered says that the JSON document was printed.
 	answered bool
 }

@@ -104,7 +104,8 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log what is asked of the stores to standard error")
 	root.AddCommand(
 		a.copyCommand(), a.mergeCommand(), a.lsCommand(), a.inspectCommand(),
-		a.verifyCommand(), a.diffCommand(), a.rmCommand(), a.doctorCommand(), a.versionCommand(),
+		a.verifyCommand(), a.diffCommand(), a.rmCommand(), a.scopeCommand(), a.promoteCommand(), a.explainCommand(),
+		a.doctorCommand(), a.versionCommand(),
 	)
 	root.AddCommand(a.helpTopics()...)
 	return root

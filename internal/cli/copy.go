@@ -26,20 +26,25 @@ the way. With --merge the cache is added to what the destinations have.
 
 A destination of type=inline is an image that is there: it keeps its layers and
 gets those records of the cache whose results they are, in place of what cache
-it had or, with --merge, beside it. Its digest changes.`
+it had or, with --merge, beside it. Its digest changes.
+
+With --scope the locations are bases without a ref: the source is the first scope
+that the build may read and that has a cache, and the destinations are the scopes
+that it writes. "larder scope" shows them.`
 
 // copyCommand returns "larder copy".
 func (a *app) copyCommand() *cobra.Command {
 	var from, encoding string
 	var to []string
 	var opts larder.CopyOptions
+	s := &scoping{}
 	cmd := a.command("copy --from LOCATION --to LOCATION [--to LOCATION]... [flags]", "Copy a cache to other places", copyHelp, cobra.NoArgs,
 		func(ctx context.Context, _ []string) error {
 			var err error
 			if opts.Encoding, err = parseEncoding(encoding); err != nil {
 				return err
 			}
-			return a.copy(ctx, from, to, opts)
+			return a.copy(ctx, s, from, to, opts)
 		})
 	flags := cmd.Flags()
 	flags.StringVar(&from, "from", "", "`LOCATION` to copy from, with one ref")
@@ -47,6 +52,7 @@ func (a *app) copyCommand() *cobra.Command {
 	flags.BoolVar(&opts.Merge, "merge", false, "add to what the destinations have instead of replacing it")
 	flags.BoolVar(&opts.SkipBroken, "skip-broken", false, "copy what is whole of a cache that lacks blobs")
 	addWriteFlags(cmd, &encoding, &opts.Strict)
+	s.addScopeFlags(cmd)
 	a.requireLocations(cmd, "from", "to")
 	return cmd
 }
@@ -73,24 +79,19 @@ func parseEncoding(text string) (buildkit.Encoding, error) {
 	return "", usagef("--encoding: unknown form %s, want one of %s", blob.Quote(text), strings.Join(encodings, ", "))
 }
 
-func (a *app) copy(ctx context.Context, from string, to []string, opts larder.CopyOptions) error {
-	sources, err := a.open(ctx, use{what: "--from", one: true}, from)
+func (a *app) copy(ctx context.Context, s *scoping, from string, to []string, opts larder.CopyOptions) error {
+	e, err := a.openEnds(ctx, s, true, []string{from}, to)
 	if err != nil {
 		return err
 	}
-	defer closeAll(sources)
-	dests, err := a.open(ctx, use{what: "--to", write: true}, to...)
-	if err != nil {
-		return err
-	}
-	defer closeAll(dests)
-	source, start := sources[0].targets()[0], a.Now()
-	progress, stop := a.watch("copy", targets(dests))
+	defer e.close()
+	source, start := e.from[0], a.Now()
+	progress, stop := a.watch("copy", e.to)
 	opts.Progress, opts.Now = progress, a.Now
-	report, err := larder.Copy(ctx, source, targets(dests), opts)
+	report, err := larder.Copy(ctx, source, e.to, opts)
 	stop()
 	if err = explain(ctx, err, source); brokenSource(err, report) {
-		err = &hinted{error: err, hint: fmt.Sprintf("--skip-broken copies the rest, and larder verify --repair %s drops what is broken", shellWord(sources[0].loc.String()))}
+		err = &hinted{error: err, hint: fmt.Sprintf("--skip-broken copies the rest, and larder verify --repair %s drops what is broken", shellWord(e.at.String()))}
 	}
 	return a.report(report, a.Now().Sub(start), err)
 }

@@ -15,6 +15,7 @@ import (
 func (a *app) helpTopics() []*cobra.Command {
 	return []*cobra.Command{
 		{Use: "locations", Short: "How locations are written", Long: locationsHelp + attributesHelp(a.stores(all.Options{}).Drivers())},
+		{Use: "scopes", Short: "How scopes are found and named, and the rules", Long: scopesHelp},
 		{Use: "json", Short: "What --json prints", Long: jsonHelp},
 		{Use: "status", Short: "The exit status", Long: statusHelp},
 	}
@@ -156,6 +157,25 @@ doctor
   findings[] {check, status (ok, note, warning, failed, skipped), detail, remedy}
   left[]     {kind (ref, document, blob), name}: what was written by way of trial
              and could not be removed
+
+scope
+  schema, system, trust (trusted, untrusted), notes[]
+  input      what is known of the build {kind, ref, number, head, headRepo, base,
+             default, fork, commit, ancestors[] {branch, distance}, target,
+             platform}
+  write[], read[]  {location, name, reason (own, commit, head, base, ancestor,
+             release-line, rule, default), trust, scope {kind, ref, target,
+             platform}}: a location for each base, none without a base
+
+promote
+  as copy
+
+explain
+  schema, digest, verdict (hit, blob-gone, expired, no-result, elsewhere,
+  unreadable, never-recorded)
+  chain[], others[]  {source, ref, verdict, records, layers, missing[], createdAt,
+             detail}
+  unsearched[]  the stores that do not list their refs
 
 version
   schema, version, commit, modified, go, platform`

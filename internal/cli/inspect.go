@@ -16,28 +16,59 @@ import (
 const inspectHelp = `Show what a cache consists of: its layers, and the records of build steps that
 have a result. No layer is read; see "larder verify" for that.
 
-Of a location with several refs each is shown.`
+Of a location with several refs each is shown. With --scope the location is a base
+without a ref, and the scopes are shown that the build may read and that have a
+cache.`
 
 // inspectCommand returns "larder inspect".
 func (a *app) inspectCommand() *cobra.Command {
+	s := &scoping{}
 	cmd := a.command("inspect LOCATION [flags]", "Show the layers and records of a cache", inspectHelp, locations(1),
 		func(ctx context.Context, args []string) error {
+			if s.given() {
+				return a.inspectScopes(ctx, s, args[0])
+			}
 			return a.eachRef(ctx, args[0], use{}, a.inspect)
 		})
+	s.addScopeFlags(cmd)
 	a.addNoTrunc(cmd)
 	return cmd
 }
 
-// eachRef calls do for each ref of a location, whether or not it fails for
-// others. In JSON each ref has a document, of an error at least.
+// inspectScopes shows the scopes that a build may read and that have a cache.
+func (a *app) inspectScopes(ctx context.Context, s *scoping, base string) error {
+	plan, err := a.plan(ctx, s)
+	if err != nil {
+		return err
+	}
+	a.warnPlan(plan)
+	b, err := a.readers(ctx, "", plan, base)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = b.Close() }() // as closeAll
+	found, err := existing(ctx, b.Read)
+	if err != nil {
+		return err
+	}
+	return a.each(ctx, found, a.inspect)
+}
+
+// eachRef calls do for each ref of a location.
 func (a *app) eachRef(ctx context.Context, text string, u use, do func(context.Context, larder.Target) error) error {
 	places, err := a.open(ctx, u, text)
 	if err != nil {
 		return err
 	}
 	defer closeAll(places)
-	var all []error
-	for i, t := range places[0].targets() {
+	return a.each(ctx, places[0].targets(), do)
+}
+
+// each calls do for each target, whether or not it fails for others. In JSON each
+// has a document, of an error at least.
+func (a *app) each(ctx context.Context, all []larder.Target, do func(context.Context, larder.Target) error) error {
+	var errs []error
+	for i, t := range all {
 		if i > 0 && !a.json && !a.quiet {
 			_, _ = io.WriteString(a.Out, "\n")
 		}
@@ -45,12 +76,12 @@ func (a *app) eachRef(ctx context.Context, text string, u use, do func(context.C
 		if err != nil && a.json && !errors.Is(err, errFound) {
 			err = errors.Join(err, a.answer(failure{Schema: larder.Schema, Ref: t.Ref, Error: failed(err)}, nil))
 		}
-		all = append(all, err)
+		errs = append(errs, err)
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return joinFound(all)
+	return joinFound(errs)
 }
 
 // joinFound joins errors; that problems were found is one only if there is no
