@@ -2,13 +2,15 @@ package main
 
 import (
 	"net"
-	"os"
 	"path/filepath"
 )
 
 // azuriteMain is the program of the blob service alone. It is run without npx,
 // which would stand between the testbed and the process that it is to stop.
 const azuriteMain = "node_modules/azurite/dist/src/blob/main.js"
+
+// memoryLimit is how many MiB of blobs it keeps.
+const memoryLimit = "4096"
 
 // azurite is Microsoft's emulator of Azure Blob Storage. Its one account is
 // devstoreaccount1, with the key that its documentation publishes.
@@ -23,16 +25,14 @@ func azurite() server {
 			if err != nil {
 				return launch{}, err
 			}
-			data := s.path("data")
-			if err := os.Mkdir(data, 0o700); err != nil {
-				return launch{}, err
-			}
 			return launch{
 				// Versions of the API that it does not know yet are let pass,
-				// because SDKs come first. Telemetry would want the network.
+				// because SDKs come first. Telemetry would want the network. In
+				// files, every upload that breaks off would take one of its
+				// places to write to for good, until there is none.
 				argv: []string{
 					"node", s.program(filepath.FromSlash(azuriteMain)), "--silent", "--disableTelemetry", "--skipApiVersionCheck",
-					"--location", data, "--blobHost", host, "--blobPort", port,
+					"--inMemoryPersistence", "--extentMemoryLimit", memoryLimit, "--blobHost", host, "--blobPort", port,
 				},
 				ready:   answers("http://" + s.addr + "/"),
 				environ: []string{"LARDER_TEST_AZURITE=http://" + s.addr + "/devstoreaccount1"},
