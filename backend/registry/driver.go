@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,6 +38,8 @@ func DriverWith(defaults Options) backend.Driver {
 			{Name: "ref", Required: true},
 			{Name: "registry.insecure", Check: backend.Bool},
 			{Name: "ca"},
+			{Name: "mirror", Check: checkMirrors},
+			{Name: "proxy", Check: checkProxy, Secret: true}, // it may have a password
 			{Name: "chunk-size", Check: backend.IntBetween(0, 1<<30)},
 			{Name: "delete", Check: backend.Bool},
 		}, backend.CommonAttrs()...),
@@ -78,12 +81,27 @@ func open(ctx context.Context, l backend.Location, o backend.OpenOptions, opts O
 		}
 		opts.RootCAs = pool
 	}
+	if mirrors := l.Value("mirror"); mirrors != "" {
+		opts.Mirrors = strings.Split(mirrors, ";")
+	}
+	if proxy := l.Value("proxy"); proxy != "" {
+		opts.Proxy, _ = url.Parse(proxy) // checked with the location
+	}
 	place, _ := splitRef(l.Value("ref"))
 	b, err := Open(ctx, place, opts)
 	if err != nil {
 		return nil, err
 	}
 	return b, nil
+}
+
+// checkProxy returns what is wrong with the URL of a proxy.
+func checkProxy(value string) error {
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
+		return errors.New("want http://host:port, https:// or socks5://")
+	}
+	return nil
 }
 
 func isTrue(value string) bool {

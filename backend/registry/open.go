@@ -34,10 +34,11 @@ func pathOf(d blob.Descriptor) string {
 // Open returns a reader of a range of a blob. What a registry that knows no
 // ranges sends too much is passed over.
 func (b *Backend) Open(ctx context.Context, d blob.Descriptor, off, n int64) (io.ReadCloser, error) {
-	r, err := b.open(ctx, d, off, n)
+	r, from, err := mirrored(ctx, b, func(b *Backend) (*reader, error) { return b.open(ctx, d, off, n) })
 	if err != nil {
 		return nil, fail("open", digestKey(d.Digest), err)
 	}
+	r.mirror = from
 	return r, nil
 }
 
@@ -179,6 +180,8 @@ type reader struct {
 	key  string
 	body io.ReadCloser
 	end  context.CancelFunc
+
+	mirror *mirror // nil if it is the repository itself
 }
 
 // Read implements [io.Reader].
@@ -187,8 +190,12 @@ func (r *reader) Read(p []byte) (int, error) {
 		return 0, fail("read", r.key, err)
 	}
 	n, err := r.body.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
+		r.mirror.note(r.ctx, nil)
+	case err != nil:
 		err = fail("read", r.key, r.b.reason(r.ctx, networkError(err)))
+		r.mirror.note(r.ctx, err)
 	}
 	return n, err
 }

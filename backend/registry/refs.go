@@ -31,7 +31,11 @@ func (b *Backend) GetRef(ctx context.Context, ref string) (backend.Ref, error) {
 	}
 	var found backend.Ref
 	err := b.call(ctx, func(ctx context.Context) (err error) {
-		found, err = b.getRef(ctx, ref)
+		if !backend.IsDigest(ref) {
+			found, err = b.getRef(ctx, ref)
+			return err
+		}
+		found, _, err = mirrored(ctx, b, func(b *Backend) (backend.Ref, error) { return b.getRef(ctx, ref) })
 		return err
 	})
 	if err != nil {

@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -57,9 +58,20 @@ type Options struct {
 	// Getenv looks up environment variables of Docker's, and GITHUB_TOKEN. Nil
 	// consults none.
 	Getenv func(name string) string
-	// Transport sends the requests; Insecure's certificates and RootCAs are
-	// then its business. Nil means a transport of the backend's own, with the
-	// proxies of the environment and as many connections as requests.
+	// Mirrors are registries that may have the same content, spelled as host or
+	// host/prefix, to which the name of the repository is added. What has a
+	// digest is read from the first that has it, and from the repository itself
+	// if none does; one that keeps failing is not asked any more. Tags are read
+	// and everything is written past them: a mirror may be behind, and who adds
+	// to an old cache loses what is newer. Insecure, RootCAs, Keychain and Proxy
+	// are for mirrors too.
+	Mirrors []string
+	// Proxy is where requests are sent through, http:// or socks5://; nil means
+	// the proxies of the environment, as in [http.ProxyFromEnvironment].
+	Proxy *url.URL
+	// Transport sends the requests; Insecure's certificates, RootCAs and Proxy
+	// are then its business. Nil means a transport of the backend's own, with
+	// as many connections as requests.
 	Transport http.RoundTripper
 	// ChunkSize is the number of bytes that are sent in one request, for
 	// registries behind proxies that limit requests. An upload in chunks goes
@@ -83,6 +95,8 @@ type Backend struct {
 	client  *http.Client
 	session *session
 	idle    func() // closes idle connections
+
+	mirrors []*mirror
 
 	life  context.Context // ends with Close
 	close context.CancelFunc
@@ -118,19 +132,25 @@ func Open(ctx context.Context, repository string, opts Options) (*Backend, error
 	if opts.Location == "" {
 		opts.Location = place(repository)
 	}
-	return newBackend(context.WithoutCancel(ctx), repo, opts), nil
+	idle := func() {}
+	if opts.Transport == nil {
+		own := newTransport(opts)
+		opts.Transport, idle = own, own.CloseIdleConnections
+	}
+	b := newBackend(context.WithoutCancel(ctx), repo, opts)
+	b.idle = idle
+	if err := b.addMirrors(); err != nil {
+		_ = b.Close()
+		return nil, &backend.Error{Op: "open", Backend: driverName, Kind: backend.ErrInvalid, Err: err}
+	}
+	return b, nil
 }
 
 func newBackend(ctx context.Context, repo name.Repository, opts Options) *Backend {
-	transport, idle := opts.Transport, func() {}
-	if transport == nil {
-		own := newTransport(opts)
-		transport, idle = own, own.CloseIdleConnections
-	}
 	b := &Backend{
-		repo: repo, opts: opts, idle: idle,
-		client:  &http.Client{Transport: transport, CheckRedirect: checkRedirect},
-		session: newSession(repo, opts, transport),
+		repo: repo, opts: opts,
+		client:  &http.Client{Transport: opts.Transport, CheckRedirect: checkRedirect},
+		session: newSession(repo, opts, opts.Transport),
 		refused: make(map[string]int),
 	}
 	b.life, b.close = context.WithCancel(ctx)
