@@ -165,9 +165,9 @@ func (c *copying) mirror(ctx context.Context, p *publisher, t *transfer) error {
 		return nil
 	}
 	err := c.write(p.traced(ctx), p)
-	if errors.Is(err, backend.ErrNotFound) && p.trusted {
+	if errors.Is(err, backend.ErrNotFound) && len(p.assumed) > 0 {
 		// The store misses a blob that the previous document promised.
-		if err := p.supply(ctx, c.blobs(), t); err != nil {
+		if err := p.supply(ctx, t); err != nil {
 			return err
 		}
 		err = c.write(p.traced(ctx), p)

@@ -25,7 +25,11 @@ func (t *transfer) want(ctx context.Context, blobs []blob.Descriptor, to *destin
 		wanted, _, err := t.ask(ctx, blobs, to, stale)
 		return wanted, err
 	}
-	sample, others := sampled(blobs, soundings)
+	i := 0 // evenly spread: layers that builds have in common lie together
+	sample, others := split(blobs, func(blob.Descriptor) bool {
+		i++
+		return (i-1)*soundings/len(blobs) < i*soundings/len(blobs)
+	})
 	wanted, found, err := t.ask(ctx, sample, to, stale)
 	if err != nil {
 		return nil, err
@@ -37,17 +41,16 @@ func (t *transfer) want(ctx context.Context, blobs []blob.Descriptor, to *destin
 	return append(wanted, more...), err
 }
 
-// sampled splits n of the blobs, evenly spread, from the others: layers that
-// builds have in common lie together, at the bottom.
-func sampled(blobs []blob.Descriptor, n int) (sample, others []blob.Descriptor) {
-	for i, b := range blobs {
-		if i*n/len(blobs) < (i+1)*n/len(blobs) {
-			sample = append(sample, b)
+// split returns the blobs for which is holds, and the others.
+func split(blobs []blob.Descriptor, is func(blob.Descriptor) bool) (those, others []blob.Descriptor) {
+	for _, b := range blobs {
+		if is(b) {
+			those = append(those, b)
 		} else {
 			others = append(others, b)
 		}
 	}
-	return sample, others
+	return those, others
 }
 
 // ask is want with a question about each blob. It also returns how many are
@@ -71,20 +74,6 @@ func (t *transfer) ask(ctx context.Context, blobs []blob.Descriptor, to *destina
 	return wanted, len(there), nil
 }
 
-// unnamed returns the blobs that are not among those named by a manifest, which
-// is reason enough to believe that they are there.
-func (t *transfer) unnamed(blobs []blob.Descriptor, named map[blob.Digest]int64, to *destination) []blob.Descriptor {
-	var rest []blob.Descriptor
-	for _, b := range blobs {
-		if size, ok := named[b.Digest]; ok && size == b.Size {
-			t.reuse(b, to)
-			continue
-		}
-		rest = append(rest, b)
-	}
-	return rest
-}
-
 // believes reports whether what a ref points to is reason enough to believe
 // that its blobs are there: it is recent, or the store keeps what is referenced.
 func (p *publisher) believes(ref backend.Ref) bool {
@@ -101,12 +90,36 @@ func (p *publisher) lacking(ctx context.Context, blobs []blob.Descriptor, named 
 	if named == nil {
 		return t.want(ctx, blobs, &p.destination, p.stale)
 	}
-	p.trusted = true
-	unknown := t.unnamed(blobs, named, &p.destination)
+	var unknown []blob.Descriptor
+	p.assumed, unknown = split(blobs, func(b blob.Descriptor) bool {
+		size, ok := named[b.Digest]
+		return ok && size == b.Size
+	})
+	for _, b := range p.assumed {
+		t.reuse(b, &p.destination)
+	}
 	if len(unknown) <= soundings {
 		return unknown, nil // they are new, and if not, Put finds out
 	}
 	return t.want(ctx, unknown, &p.destination, p.stale)
+}
+
+// supply asks for the blobs that were taken for present, of which the store
+// seems to miss some, and sends those.
+func (p *publisher) supply(ctx context.Context, t *transfer) error {
+	assumed := p.assumed
+	p.assumed = nil
+	for _, b := range assumed {
+		p.report.uncount(&p.report.Reused, b.Size)
+	}
+	missing, _, err := t.ask(ctx, assumed, &p.destination, p.stale)
+	if err != nil {
+		return err
+	}
+	if err := t.send(ctx, parcels(map[*destination][]blob.Descriptor{&p.destination: missing}, []*destination{&p.destination})); err != nil {
+		return err
+	}
+	return p.failed()
 }
 
 // namedBy returns the blobs that a document names, with their sizes, leaving

@@ -105,9 +105,11 @@ func repositoryWith(t *testing.T, steps, beside []string) (*registrytest.Server,
 // a ref still names. It says so when it gets another manifest that names it.
 func TestTransfersFindOutWhatAManifestPromisesInVain(t *testing.T) {
 	s := registrytest.New(t, registrytest.Options{})
-	for i, transfer := range []func(c *cache, from, to larder.Target){
-		func(c *cache, _, to larder.Target) { export(t, c, to) },
-		func(_ *cache, from, to larder.Target) { copyTo(t, from, larder.CopyOptions{}, to) },
+	for i, transfer := range []func(c *cache, from, to larder.Target) *larder.Report{
+		func(c *cache, _, to larder.Target) *larder.Report { return export(t, c, to) },
+		func(_ *cache, from, to larder.Target) *larder.Report {
+			return copyTo(t, from, larder.CopyOptions{}, to)
+		},
 	} {
 		repository := fmt.Sprint("cache", i)
 		to := registryTargets(t, "type=registry,ref="+s.Host+"/"+repository+":main")[0]
@@ -116,7 +118,10 @@ func TestTransfersFindOutWhatAManifestPromisesInVain(t *testing.T) {
 		s.DropBlob(repository, c.layer(0))
 		from := larder.Target{Backend: mem.NewWith(mem.Options{Encoding: "oci-manifest"}), Ref: "main"}
 		export(t, c, from)
-		transfer(c, from, to)
+		got := transfer(c, from, to).Targets[0]
+		if got.Sent.Blobs != 2 || got.Reused.Blobs != 1 {
+			t.Errorf("%s: %d blobs sent and %d reused, want 2 and 1", repository, got.Sent.Blobs, got.Reused.Blobs)
+		}
 		result, err := larder.Verify(t.Context(), to, larder.VerifyOptions{})
 		if err != nil || !result.OK || result.Blobs != 3 {
 			t.Errorf("%s: Verify() = %+v, %v, want 3 blobs and all well", repository, result, err)

@@ -11,7 +11,8 @@ type Progress func(Step)
 type StepKind string
 
 // The kinds of steps. Each blob on each target ends in exactly one of
-// StepReused, StepMounted, StepSent and StepFailed.
+// StepReused, StepMounted, StepSent and StepFailed; only a blob that a manifest
+// promises in vain counts as reused at first.
 const (
 	// StepPlanned: the blob is part of the transfer; Bytes is its size.
 	StepPlanned StepKind = "planned"

@@ -27,9 +27,9 @@ type publisher struct {
 	version  backend.Version
 	// named are the blobs of what the ref has, if that is to be believed.
 	named map[blob.Digest]int64
-	// trusted says that blobs were taken for present because they are named,
-	// without asking.
-	trusted bool
+	// assumed are those of the blobs to be there that are taken for present
+	// because they are named.
+	assumed []blob.Descriptor
 }
 
 // Publishing is tried again after a conflict, with a wait of a random part of
@@ -111,9 +111,9 @@ func (p *publisher) publish(ctx context.Context, m *manifest.Manifest, t *transf
 			if err := p.read(ctx); err != nil {
 				return err
 			}
-		case errors.Is(err, backend.ErrNotFound) && p.trusted:
+		case errors.Is(err, backend.ErrNotFound) && len(p.assumed) > 0:
 			// The store misses a blob that the previous manifest promised.
-			if err := p.resend(ctx, m, t); err != nil {
+			if err := p.resend(ctx, t); err != nil {
 				return err
 			}
 		default:
@@ -197,10 +197,10 @@ func (p *publisher) unguarded() {
 	p.report.degrade(UnguardedPublish, "", "the store cannot compare and swap, another exporter's update at the same moment may be lost")
 }
 
-// resend sends every blob of m that is missing, and drops from what was read the
-// records whose blobs are gone.
-func (p *publisher) resend(ctx context.Context, m *manifest.Manifest, t *transfer) error {
-	if err := p.supply(ctx, m.Blobs(), t); err != nil || p.previous == nil {
+// resend sends the assumed blobs that are missing, and drops from what was read
+// the records whose blobs are gone.
+func (p *publisher) resend(ctx context.Context, t *transfer) error {
+	if err := p.supply(ctx, t); err != nil || p.previous == nil {
 		return err
 	}
 	gone, err := absent(p.traced(ctx), p.Backend, p.previous.Manifest.Blobs())
@@ -212,19 +212,6 @@ func (p *publisher) resend(ctx context.Context, m *manifest.Manifest, t *transfe
 	}
 	p.previous.Manifest, _ = p.previous.Manifest.WithoutBlobs(gone)
 	return nil
-}
-
-// supply asks for every one of the blobs and sends those that are missing.
-func (p *publisher) supply(ctx context.Context, blobs []blob.Descriptor, t *transfer) error {
-	p.trusted = false
-	missing, _, err := t.ask(ctx, blobs, &p.destination, p.stale)
-	if err != nil {
-		return err
-	}
-	if err := t.send(ctx, parcels(map[*destination][]blob.Descriptor{&p.destination: missing}, []*destination{&p.destination})); err != nil {
-		return err
-	}
-	return p.failed()
 }
 
 // encode brings a manifest into the form of the target, leaving out the oldest

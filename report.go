@@ -84,6 +84,14 @@ func (c *Count) add(size int64) {
 	c.Bytes += size
 }
 
+// uncount takes a blob from one of the target's counts.
+func (t *TargetReport) uncount(c *Count, size int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c.Blobs--
+	c.Bytes -= size
+}
+
 // DegradationKind tells what went less well than it should have.
 type DegradationKind string
 
