@@ -14,8 +14,12 @@ import (
 // Layer is one layer of a stack that [Extract] applies.
 type Layer struct {
 	// Open returns the layer as it is stored: a tar, compressed or not. The
-	// context governs the reader until Extract closes it.
+	// context governs the reader until Extract closes it. If it is nil, the
+	// directory has what the layer holds, which is not read.
 	Open func(ctx context.Context) (io.ReadCloser, error)
+	// Has are the names in a layer that is not read and is not disjoint: those
+	// that it replaces or removes in the layers below it.
+	Has []Entry
 	// Disjoint says that the layer has no name but directories in common with
 	// any other disjoint layer, and that all disjoint layers are below the
 	// others. Such layers are applied at the same time.
@@ -45,10 +49,13 @@ type ExtractOptions struct {
 // Extracted says what [Extract] has done.
 type Extracted struct {
 	// Entries are the names that were written, sorted, as Walk would list them
-	// now.
+	// now, and Of has for each the position of the layer that it is from.
 	Entries []Entry
-	// Removed are the paths that a layer removes from those below it, sorted.
-	Removed []string
+	Of      []int
+	// Names says of each layer how many names it has, and Removed which paths it
+	// removes from those below it, sorted.
+	Names   []int
+	Removed [][]string
 	// Bytes is the size of the files in bytes, holes included.
 	Bytes int64
 }
@@ -66,7 +73,7 @@ func Extract(ctx context.Context, dir string, layers []Layer, opts ExtractOption
 	if opts.Concurrency <= 0 {
 		opts.Concurrency = runtime.GOMAXPROCS(0)
 	}
-	s, err := newStage(dir, opts)
+	s, err := newStage(dir, len(layers), opts)
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +109,10 @@ func (s *stage) layer(ctx context.Context, l *Layer, i int) (err error) {
 			err = fmt.Errorf("layer %d: %w", i, err)
 		}
 	}()
+	if l.Open == nil {
+		s.pass(l)
+		return nil
+	}
 	r, err := l.Open(ctx)
 	if err != nil {
 		return err
@@ -112,7 +123,7 @@ func (s *stage) layer(ctx context.Context, l *Layer, i int) (err error) {
 		return err
 	}
 	defer content.Close()
-	w := &unpacker{ctx: ctx, stage: s, hides: !l.Disjoint, dirs: handles{top: s.root}}
+	w := &unpacker{ctx: ctx, stage: s, layer: i, hides: !l.Disjoint, dirs: handles{top: s.root}}
 	defer w.dirs.close()
 	if err := w.unpack(content); err != nil {
 		return err

@@ -27,18 +27,37 @@ func AppendList(buf []byte, entries []Entry, stats bool) ([]byte, error) {
 	if stats {
 		plain[1] |= listWithStats
 	}
-	plain = binary.AppendUvarint(plain, uint64(len(entries)))
-	last := ""
-	for i := range entries {
-		plain = appendEntry(plain, &entries[i], last, stats)
-		last = entries[i].Path
-	}
+	return pack(buf, appendEntries(plain, entries, stats))
+}
+
+// pack appends data in its compressed form, which has a checksum.
+func pack(buf, data []byte) ([]byte, error) {
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
 		return nil, err
 	}
 	defer z.Close()
-	return z.EncodeAll(plain, buf), nil
+	return z.EncodeAll(data, buf), nil
+}
+
+// unpack undoes pack.
+func unpack(data []byte) ([]byte, error) {
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxListExpansion))
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	return z.DecodeAll(data, nil)
+}
+
+func appendEntries(b []byte, entries []Entry, stats bool) []byte {
+	b = binary.AppendUvarint(b, uint64(len(entries)))
+	last := ""
+	for i := range entries {
+		b = appendEntry(b, &entries[i], last, stats)
+		last = entries[i].Path
+	}
+	return b
 }
 
 func appendEntry(b []byte, e *Entry, last string, stats bool) []byte {
@@ -74,12 +93,7 @@ func appendText(b []byte, s string) []byte {
 // that leave the directory or are not sorted, is an error matching
 // [blob.ErrCorrupt].
 func ParseList(data []byte) ([]Entry, error) {
-	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxListExpansion))
-	if err != nil {
-		return nil, err
-	}
-	defer z.Close()
-	plain, err := z.DecodeAll(data, nil)
+	plain, err := unpack(data)
 	if err != nil {
 		return nil, fmt.Errorf("%w: list of files: %w", blob.ErrCorrupt, err)
 	}
@@ -91,12 +105,16 @@ func ParseList(data []byte) ([]Entry, error) {
 	if p.failed || len(p.rest) > 0 {
 		return nil, fmt.Errorf("%w: list of files: malformed", blob.ErrCorrupt)
 	}
+	return entries, checkSorted(entries)
+}
+
+func checkSorted(entries []Entry) error {
 	for i := range entries {
 		if err := checkPath(entries[i].Path); err != nil || i > 0 && comparePaths(entries[i-1].Path, entries[i].Path) >= 0 {
-			return nil, fmt.Errorf("%w: list of files: path %s is out of place", blob.ErrCorrupt, blob.Quote(entries[i].Path))
+			return fmt.Errorf("%w: list of files: path %s is out of place", blob.ErrCorrupt, blob.Quote(entries[i].Path))
 		}
 	}
-	return entries, nil
+	return nil
 }
 
 // parser takes values off the front of its input, until that is malformed.

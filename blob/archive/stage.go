@@ -36,10 +36,20 @@ type stage struct {
 	upper map[string]cover
 
 	mu      sync.Mutex
-	entries []Entry
-	links   []Entry
+	entries []staged
+	links   []staged
+	names   []int
+	removed [][]string
 	bytes   int64
 }
+
+// staged is an entry with the position of its layer.
+type staged struct {
+	Entry
+	layer int
+}
+
+func compareStaged(a, b staged) int { return comparePaths(a.Path, b.Path) }
 
 // cover says what a name in a layer hides in those below.
 type cover uint8
@@ -47,11 +57,10 @@ type cover uint8
 const (
 	coversName cover = 1 << iota
 	coversBelow
-	whitedOut
 	coversAll = coversName | coversBelow
 )
 
-func newStage(dir string, opts ExtractOptions) (*stage, error) {
+func newStage(dir string, layers int, opts ExtractOptions) (*stage, error) {
 	if err := os.MkdirAll(dir, implied); err != nil {
 		return nil, err
 	}
@@ -59,7 +68,7 @@ func newStage(dir string, opts ExtractOptions) (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{opts: opts, target: target, name: stagePrefix + rand.Text(), upper: make(map[string]cover)}
+	s := &stage{opts: opts, target: target, name: stagePrefix + rand.Text(), upper: make(map[string]cover), names: make([]int, layers), removed: make([][]string, layers)}
 	if err := s.open(); err != nil {
 		s.close()
 		return nil, err
@@ -147,8 +156,21 @@ func (s *stage) merge(u *unpacker) {
 	s.entries = append(s.entries, u.entries...)
 	s.links = append(s.links, u.links...)
 	s.bytes += u.bytes
+	s.names[u.layer] = u.names
+	s.removed[u.layer] = slices.Sorted(slices.Values(u.removed))
 	for at, c := range u.covers {
 		s.upper[at] |= c
+	}
+}
+
+// pass notes what a layer hides that is not read.
+func (s *stage) pass(l *Layer) {
+	for i := range l.Has {
+		c := coversAll
+		if e := &l.Has[i]; !e.Removed && e.Mode.IsDir() {
+			c = coversName
+		}
+		s.upper[l.Has[i].Path] |= c
 	}
 }
 
@@ -169,7 +191,7 @@ func (s *stage) commit(ctx context.Context) (*Extracted, error) {
 		return nil, err
 	}
 	s.entries = append(s.entries, s.links...)
-	slices.SortStableFunc(s.entries, func(a, b Entry) int { return comparePaths(a.Path, b.Path) })
+	slices.SortStableFunc(s.entries, compareStaged)
 	s.entries = lastOfEach(s.entries)
 	// Removing it changes the time of the directory.
 	if err := s.clear(); err != nil {
@@ -181,18 +203,20 @@ func (s *stage) commit(ctx context.Context) (*Extracted, error) {
 	if err := s.restat(moved); err != nil {
 		return nil, err
 	}
-	out := &Extracted{Entries: s.entries, Bytes: s.bytes}
-	for at, c := range s.upper {
-		if c&whitedOut != 0 {
-			out.Removed = append(out.Removed, at)
-		}
+	return s.result(), nil
+}
+
+func (s *stage) result() *Extracted {
+	out := &Extracted{Names: s.names, Removed: s.removed, Bytes: s.bytes}
+	for _, e := range s.entries {
+		out.Entries = append(out.Entries, e.Entry)
+		out.Of = append(out.Of, e.layer)
 	}
-	slices.Sort(out.Removed)
-	return out, nil
+	return out
 }
 
 // lastOfEach keeps the last of entries with the same path.
-func lastOfEach(entries []Entry) []Entry {
+func lastOfEach(entries []staged) []staged {
 	kept := entries[:0]
 	for i := range entries {
 		if n := len(kept); n > 0 && kept[n-1].Path == entries[i].Path {
@@ -269,12 +293,12 @@ func listRoot(root *os.Root) ([]fs.FileInfo, error) {
 // link makes the further names of files in the stage, when all files are there,
 // for their first names may be in other layers. It returns those whose first
 // name is in the target only.
-func (s *stage) link() (late []Entry, err error) {
+func (s *stage) link() (late []staged, err error) {
 	for _, e := range s.links {
 		_, err := s.root.Lstat(e.Link)
 		switch {
 		case err == nil:
-			err = s.linkStaged(&e)
+			err = s.linkStaged(&e.Entry)
 		case errors.Is(err, fs.ErrNotExist):
 			_, err = s.target.Lstat(e.Link)
 			late = append(late, e)
@@ -302,9 +326,9 @@ func (s *stage) linkStaged(e *Entry) error {
 }
 
 // linkLate makes the names of files that the directory had before.
-func (s *stage) linkLate(links []Entry) error {
+func (s *stage) linkLate(links []staged) error {
 	for i := range links {
-		if err := s.linkTarget(&links[i]); err != nil {
+		if err := s.linkTarget(&links[i].Entry); err != nil {
 			return fmt.Errorf("%s: hard link to %s: %w", blob.Quote(links[i].Path), blob.Quote(links[i].Link), err)
 		}
 	}
@@ -342,7 +366,7 @@ func (s *stage) directories() error {
 		if !e.Mode.IsDir() {
 			continue
 		}
-		if err := s.directory(&dirs, &e); err != nil {
+		if err := s.directory(&dirs, &e.Entry); err != nil {
 			return fmt.Errorf("%s: %w", blob.Quote(e.Path), err)
 		}
 	}
@@ -374,7 +398,7 @@ func (s *stage) restat(moved []string) error {
 		changed[e.Path], changed[e.Link] = true, true
 	}
 	for i := range s.entries {
-		e := &s.entries[i]
+		e := &s.entries[i].Entry
 		if !changed[e.Path] && !e.Mode.IsDir() {
 			continue
 		}

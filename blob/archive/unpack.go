@@ -30,13 +30,16 @@ const (
 type unpacker struct {
 	ctx   context.Context
 	stage *stage
+	layer int
 	// hides says that layers below this one remain to be written.
 	hides   bool
 	dirs    handles
 	buf     []byte
-	entries []Entry
-	links   []Entry
+	entries []staged
+	links   []staged
 	covers  map[string]cover
+	removed []string
+	names   int
 	bytes   int64
 }
 
@@ -115,6 +118,7 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 		u.whiteout(dir, name)
 		return nil
 	}
+	u.names++
 	e := Entry{Path: at, Mode: h.FileInfo().Mode(), ModTime: h.ModTime, UID: h.Uid, GID: h.Gid, Major: uint32(h.Devmajor), Minor: uint32(h.Devminor)} //nolint:gosec // octal fields of 7 digits
 	if !u.stage.opts.SetID {
 		e.Mode &^= fs.ModeSetuid | fs.ModeSetgid
@@ -144,7 +148,9 @@ func (u *unpacker) whiteout(dir, name string) {
 	case name == whiteoutOpaque:
 		u.cover(dir, coversBelow)
 	case !strings.HasPrefix(name, whiteoutMeta):
-		u.cover(path.Join(dir, strings.TrimPrefix(name, whiteout)), coversAll|whitedOut)
+		at := path.Join(dir, strings.TrimPrefix(name, whiteout))
+		u.cover(at, coversAll)
+		u.removed = append(u.removed, at)
 	}
 }
 
@@ -152,7 +158,7 @@ func (u *unpacker) write(h *tar.Header, e *Entry, dir, name string, content io.R
 	switch h.Typeflag {
 	case tar.TypeLink:
 		e.Link, e.Mode = cleanPath(h.Linkname), e.Mode.Perm()
-		u.links = append(u.links, *e)
+		u.links = append(u.links, staged{*e, u.layer})
 		return checkPath(e.Link)
 	case tar.TypeReg, tar.TypeGNUSparse, tar.TypeCont:
 		e.Size = h.Size
@@ -270,7 +276,7 @@ func (u *unpacker) finish(at *os.Root, e *Entry, name string, h *tar.Header) err
 	}
 	if e.Mode.IsDir() {
 		// Its mode and time come last, when all is in it.
-		u.entries = append(u.entries, *e)
+		u.entries = append(u.entries, staged{*e, u.layer})
 		return nil
 	}
 	if err := setTime(at, name, e); err != nil {
@@ -285,7 +291,7 @@ func (u *unpacker) finish(at *os.Root, e *Entry, name string, h *tar.Header) err
 	written.ModTime = info.ModTime()
 	written.Mode = info.Mode()
 	written.stat(info)
-	u.entries = append(u.entries, written)
+	u.entries = append(u.entries, staged{written, u.layer})
 	return nil
 }
 
