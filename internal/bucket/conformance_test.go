@@ -57,6 +57,9 @@ func TestConformance(t *testing.T) {
 				},
 				PartSize: 800_000,
 				PageSize: 1000,
+				// The limit is that of the package, and tested once.
+				MaxDocument: 4 << 20,
+				Rounds:      10,
 			})
 		})
 	}
