@@ -41,7 +41,7 @@ func ExampleOpen() {
 // An application that has tokens of its own passes their source: any credential
 // of azidentity, or another azcore.TokenCredential.
 func ExampleDriverWith() {
-	var credential azcore.TokenCredential // azidentity.NewWorkloadIdentityCredential(nil)
+	var credential azcore.TokenCredential // of azidentity, say
 	mux := &backend.Mux{}
 	mux.Register(azblob.DriverWith(azblob.Options{Credential: credential}))
 	location, err := mux.Parse("azblob://acme.blob.core.windows.net/cache/team-a?name=main")
