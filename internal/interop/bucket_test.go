@@ -65,10 +65,12 @@ func (b bucket) client() *s3.Client {
 	})
 }
 
-func (b bucket) source(name string) string {
+func (b bucket) everything() string {
 	return "type=s3,bucket=" + b.name + ",region=" + s3Region + ",endpoint_url=" + b.endpoint + ",use_path_style=true" +
-		",access_key_id=" + s3AccessKey + ",secret_access_key=" + s3SecretKey + b.more + ",name=" + name
+		",access_key_id=" + s3AccessKey + ",secret_access_key=" + s3SecretKey + b.more
 }
+
+func (b bucket) source(name string) string { return b.everything() + ",name=" + name }
 
 func (b bucket) target(name string) string { return b.source(name) }
 

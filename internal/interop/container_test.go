@@ -60,10 +60,12 @@ func (c container) client(t *testing.T) *azblob.Client {
 	return client
 }
 
-func (c container) source(name string) string {
+func (c container) everything() string {
 	return "type=azblob,account_url=" + c.account + ",account_name=" + azureAccount + ",secret_access_key=" + azureKey +
-		",container=" + c.name + c.more + ",name=" + name
+		",container=" + c.name + c.more
 }
+
+func (c container) source(name string) string { return c.everything() + ",name=" + name }
 
 func (c container) target(name string) string { return c.source(name) }
 

@@ -21,9 +21,11 @@ var gcs = kind{name: "gcs", encoding: flat, foreign: true, open: func(t *testing
 
 type googleBucket struct{ endpoint, name string }
 
-func (b googleBucket) source(name string) string {
-	return "type=gs,bucket=" + b.name + ",endpoint_url=" + b.endpoint + ",name=" + name
+func (b googleBucket) everything() string {
+	return "type=gs,bucket=" + b.name + ",endpoint_url=" + b.endpoint
 }
+
+func (b googleBucket) source(name string) string { return b.everything() + ",name=" + name }
 
 func (b googleBucket) target(name string) string { return b.source(name) }
 

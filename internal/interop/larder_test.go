@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -130,13 +131,22 @@ func mustDescribe(t *testing.T, p place, ref string) inspection {
 	return want
 }
 
-// refs lists the tags of a directory.
-func refs(t *testing.T, l layout) []string {
+// listed is a ref in what "larder ls --json" promises.
+type listed struct{ Ref, Kind, Digest, Encoding string }
+
+// list has larder list a place.
+func list(t *testing.T, p place) []listed {
 	t.Helper()
-	list := parse[struct{ Refs []struct{ Ref string } }](t, larder(t, "ls", "--json", "type=local,src="+string(l)))
+	return parse[struct{ Refs []listed }](t, larder(t, "ls", "--json", p.everything())).Refs
+}
+
+// refs lists the names at a place, in order.
+func refs(t *testing.T, p place) []string {
+	t.Helper()
 	var names []string
-	for _, r := range list.Refs {
-		names = append(names, r.Ref)
+	for _, l := range list(t, p) {
+		names = append(names, l.Ref)
 	}
+	slices.Sort(names)
 	return names
 }

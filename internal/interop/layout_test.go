@@ -17,6 +17,8 @@ func (l layout) source(tag string) string { return "type=local,src=" + string(l)
 
 func (l layout) target(tag string) string { return "type=local,dest=" + string(l) + ",tag=" + tag }
 
+func (l layout) everything() string { return "type=local,src=" + string(l) }
+
 func (l layout) path(digest string) string {
 	return filepath.Join(string(l), "blobs", "sha256", strings.TrimPrefix(digest, "sha256:"))
 }

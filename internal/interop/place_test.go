@@ -11,6 +11,7 @@ import (
 type place interface {
 	source(ref string) string // to read
 	target(ref string) string // to write
+	everything() string       // all refs, for larder to list
 
 	document(t *testing.T, ref string) []byte // what the ref points to
 	blob(t *testing.T, digest string) []byte

@@ -54,6 +54,9 @@ func TestPrefixes(t *testing.T) {
 				}
 				d.mustReuse(t, dir, p.source(name), golden)
 			}
+			if got, want := refs(t, p), []string{"four", "one", "three", "two"}; !slices.Equal(got, want) {
+				t.Errorf("ls shows %q, want %q", got, want)
+			}
 		})
 	}
 }

@@ -81,6 +81,8 @@ func (r repository) source(tag string) string { return "type=registry,ref=" + r.
 
 func (r repository) target(tag string) string { return r.source(tag) }
 
+func (r repository) everything() string { return r.host + "/" + r.name }
+
 func (r repository) document(t *testing.T, tag string) []byte {
 	t.Helper()
 	return r.mustGet(t, "manifests/"+tag)
