@@ -71,7 +71,7 @@ func (p *probe) race(ctx context.Context, n int, cond backend.Condition) backend
 	}
 	var writers sync.WaitGroup
 	for i := range n {
-		writers.Go(func() { _, errs[i] = p.backend.PutRef(ctx, p.ref, docs[i], cond) })
+		writers.Go(func() { _, errs[i] = p.putRef(ctx, docs[i], cond) })
 	}
 	writers.Wait()
 	var won []int

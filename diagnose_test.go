@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -397,6 +398,38 @@ func TestDiagnoseInterrupted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDiagnoseWaitsForWrites interrupts a diagnosis of a store that carries out
+// what it was asked for after everybody has gone.
+func TestDiagnoseWaitsForWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		store := &sick{Backend: mem.New()}
+		store.putRef = func(ctx context.Context, ref string, doc backend.Document, cond backend.Condition) (backend.Version, error) {
+			cancel()
+			asked := context.WithoutCancel(ctx)
+			done := make(chan backend.Version, 1)
+			go func() {
+				time.Sleep(time.Second) //nolint:forbidigo // in a bubble
+				v, _ := store.Backend.PutRef(asked, ref, doc, cond)
+				done <- v
+			}()
+			select {
+			case v := <-done:
+				return v, nil
+			case <-ctx.Done():
+				return "", ctx.Err()
+			}
+		}
+		if _, err := larder.Diagnose(ctx, store, larder.DiagnoseOptions{}); !errors.Is(err, context.Canceled) {
+			t.Errorf("Diagnose() = %v, want context.Canceled", err)
+		}
+		time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
+		if left := everythingIn(t, store.Backend); len(left) > 0 {
+			t.Errorf("an interrupted Diagnose() has left %v", left)
+		}
+	})
 }
 
 func TestDiagnoseOfAStoreThatHangs(t *testing.T) {

@@ -27,6 +27,8 @@ const (
 	// cleanupTime is how long the removal may take, also after the context has
 	// ended.
 	cleanupTime = 20 * time.Second
+	// graceTime is how long a write goes on after its context has ended.
+	graceTime = 2 * time.Second
 )
 
 // newProbeName returns a name that no ref has.
@@ -102,8 +104,36 @@ func (d *doctor) tryWriting(ctx context.Context) {
 // put stores a blob that will have to be removed.
 func (p *probe) put(ctx context.Context, desc blob.Descriptor, data []byte) error {
 	p.blobs = append(p.blobs, desc.Digest) // also if the answer is lost
-	err := p.backend.Put(ctx, desc, blob.Bytes(data))
+	err := withGrace(ctx, func(ctx context.Context) error { return p.backend.Put(ctx, desc, blob.Bytes(data)) })
 	p.stored = p.stored || err == nil
+	return err
+}
+
+// putRef writes the ref, which will have to be removed.
+func (p *probe) putRef(ctx context.Context, doc backend.Document, cond backend.Condition) (v backend.Version, err error) {
+	err = withGrace(ctx, func(ctx context.Context) error {
+		v, err = p.backend.PutRef(ctx, p.ref, doc, cond)
+		return err
+	})
+	return v, err
+}
+
+// withGrace calls write with a context that ends a while after ctx: a write that
+// is given up at once may still be carried out, after the removal of what it
+// writes.
+func withGrace(ctx context.Context, write func(context.Context) error) error {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		if pause(longer, graceTime) == nil {
+			cancel()
+		}
+	})
+	defer stop()
+	err := write(longer)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return ctx.Err()
+	}
 	return err
 }
 
@@ -197,7 +227,7 @@ func (p *probe) newDocument() backend.Document {
 // writeRef writes a ref and reads it.
 func (p *probe) writeRef(ctx context.Context) backend.Finding {
 	doc := p.newDocument()
-	version, err := p.backend.PutRef(ctx, p.ref, doc, backend.Always)
+	version, err := p.putRef(ctx, doc, backend.Always)
 	if err != nil {
 		return failedWith(err)
 	}
