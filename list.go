@@ -17,6 +17,7 @@ import (
 	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/manifest"
 	"github.com/larder-build/larder/manifest/buildkit"
+	"github.com/larder-build/larder/scope"
 )
 
 // ListOptions are the options of [List].
@@ -33,6 +34,9 @@ type ListOptions struct {
 type Listed struct {
 	Ref  string
 	Kind Kind
+	// Scope is what a cache belongs to, if its name tells more than a branch of
+	// that name, see [ScopeOf].
+	Scope *scope.Scope
 	// Digest is the digest of the ref's document, Size its size in bytes, and
 	// Encoding the form of a cache. They are zero where they are not known.
 	Digest   blob.Digest
@@ -140,6 +144,9 @@ func describe(ref string, found *loaded, err error) Listed {
 		l.Kind, l.Encoding, l.Totals, l.Newest = KindCache, found.Encoding, &sum, newest(found.Manifest)
 		if found.Encoding == buildkit.Inline {
 			l.Kind = KindInline
+		}
+		if s, ok := ScopeOf(ref, found.Manifest); ok && s != (scope.Scope{Kind: scope.Branch, Ref: ref}) {
+			l.Scope = &s
 		}
 	case errors.Is(err, buildkit.ErrNotCache):
 		l.Kind, l.Totals = kindOf(found.Data)

@@ -74,7 +74,7 @@ func (a *app) chain(ctx context.Context, what string, texts []string, s *scoping
 		places, err := a.open(ctx, use{what: what}, texts...)
 		return targets(places), func() { closeAll(places) }, err
 	}
-	plan, err := a.plan(ctx, s)
+	plan, err := a.plan(ctx, s, texts...)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -147,7 +147,8 @@ ls
   schema, location
   refs[]     {ref, kind (cache, image, image+cache, other, unreadable), digest,
              encoding, size, modTime, newest (when the newest result of the
-             cache was made), totals, error}
+             cache was made), totals, scope {kind, ref, target, platform} (where
+             the name tells more than a branch of that name), error}
 
 rm
   schema, location, removed[]

@@ -37,7 +37,7 @@ func (a *app) inspectCommand() *cobra.Command {
 
 // inspectScopes shows the scopes that a build may read and that have a cache.
 func (a *app) inspectScopes(ctx context.Context, s *scoping, base string) error {
-	plan, err := a.plan(ctx, s)
+	plan, err := a.plan(ctx, s, base)
 	if err != nil {
 		return err
 	}

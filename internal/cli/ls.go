@@ -16,6 +16,7 @@ import (
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/manifest/buildkit"
+	"github.com/larder-build/larder/scope"
 )
 
 const lsHelp = `List the refs at a location, and what each of them is: a cache with its form, an
@@ -51,6 +52,7 @@ type listing struct {
 type listedRef struct {
 	Ref      string            `json:"ref"`
 	Kind     larder.Kind       `json:"kind"`
+	Scope    *scope.Scope      `json:"scope,omitempty"`
 	Digest   blob.Digest       `json:"digest,omitempty"`
 	Encoding buildkit.Encoding `json:"encoding,omitempty"`
 	Size     int64             `json:"size,omitempty"`
@@ -110,7 +112,7 @@ func there(found []larder.Listed, at *place) ([]larder.Listed, error) {
 
 func listed(f larder.Listed) listedRef {
 	ref := listedRef{
-		Ref: f.Ref, Kind: f.Kind, Digest: f.Digest, Encoding: f.Encoding, Size: f.Size,
+		Ref: f.Ref, Kind: f.Kind, Scope: f.Scope, Digest: f.Digest, Encoding: f.Encoding, Size: f.Size,
 		ModTime: f.ModTime, Newest: f.Newest, Totals: f.Totals,
 	}
 	if f.Kind == larder.KindUnreadable {
@@ -127,7 +129,22 @@ func (a *app) printListing(w io.Writer, found []larder.Listed) {
 	for _, f := range found {
 		rows = append(rows, a.listingRow(f))
 	}
+	if scoped := func(f larder.Listed) bool { return f.Scope != nil }; slices.ContainsFunc(found, scoped) {
+		addScopes(rows, found)
+	}
 	a.out.table(w, rows)
+}
+
+// addScopes adds a column with what names stand for.
+func addScopes(rows [][]string, found []larder.Listed) {
+	rows[0] = append(rows[0], "SCOPE")
+	for i, f := range found {
+		of := "-"
+		if f.Scope != nil {
+			of = printable(f.Scope.String())
+		}
+		rows[i+1] = append(rows[i+1], of)
+	}
 }
 
 func (a *app) listingRow(f larder.Listed) []string {

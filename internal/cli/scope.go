@@ -15,7 +15,9 @@ import (
 )
 
 const scopeHelp = `Print where a build writes its cache and where it may read others, with the
-reason for each. Nothing is asked of the stores.
+reason for each. The stores are asked nothing, unless --ask is given: then
+ancestors and release lines without a cache are passed over, and so is in flags
+for BuildKit what has none. A missing cache of type=local fails its build.
 
 What is built is taken from the continuous integration service (GitHub Actions,
 GitLab, CircleCI, Buildkite, Azure Pipelines, Bitbucket, Woodpecker, Travis,
@@ -42,6 +44,7 @@ func (a *app) scopeCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&bases, "base", nil, "`LOCATION` that gets a ref for each scope, so without one; may be repeated")
 	flags.StringVar(&format, "format", "text", "`FORM` to print: "+strings.Join(scopeFormats, ", "))
+	flags.BoolVar(&s.ask, "ask", false, "ask the stores at the bases which scopes have a cache")
 	s.addScopeFlags(cmd)
 	// Both fail only for a flag that does not exist.
 	_ = cmd.RegisterFlagCompletionFunc("base", a.completeLocation)
@@ -58,7 +61,11 @@ func (a *app) scope(ctx context.Context, s *scoping, format string, bases []stri
 	if len(bases) == 0 && !a.json && format != "text" {
 		return usagef("--format %s needs --base LOCATION", format)
 	}
-	found, err := a.plan(ctx, s)
+	var asked []string
+	if s.ask {
+		asked = bases
+	}
+	found, err := a.plan(ctx, s, asked...)
 	if err != nil {
 		return err
 	}
@@ -70,6 +77,7 @@ func (a *app) scope(ctx context.Context, s *scoping, format string, bases []stri
 		return a.answer(found.document(write, read), func(w io.Writer) { a.printPlan(w, found, write, read) })
 	}
 	a.warnPlan(found)
+	read = slices.DeleteFunc(read, func(l larder.Located) bool { return !found.has(l) })
 	return a.printBuild(format, s.target, write, read)
 }
 

@@ -283,6 +283,14 @@ read   branch trunk      default   trusted  trunk
 	if got := mustExecute(t, "scope", "--scope", "other"); strings.Contains(got, "stack") {
 		t.Errorf("another branch has the ancestors of this one:\n%s", got)
 	}
+	// Nothing has a cache there.
+	asked := execute(t, "scope", "--ask", "--base", "mem://store")
+	if asked.status != statusDone || strings.Contains(asked.out, "stack/one") || !strings.Contains(asked.out, "name=trunk") {
+		t.Errorf("--ask: status %d, %s%s", asked.status, asked.out, asked.err)
+	}
+	if got := mustExecute(t, "scope", "--ask", "--base", "./cache", "--format", "buildx"); got != "--cache-to=type=local,dest=./cache,tag=stack__two\n" {
+		t.Errorf("--ask for BuildKit prints %q, want no --cache-from of what is not there", got)
+	}
 	t.Chdir("../shallow")
 	got := execute(t, "scope", "--default-branch", "trunk")
 	if got.status != statusDone || !strings.Contains(got.err, "the clone is shallow: fetch its history (git fetch --unshallow; fetch-depth: 0") {
@@ -392,5 +400,32 @@ func TestScopesHelp(t *testing.T) {
 		if err != nil || !strings.Contains(scopesHelp, name) {
 			t.Errorf("the help does not know that %s is %s, %v", ref, name, err)
 		}
+	}
+}
+
+// TestLsScopes shows what names stand for, also those that end in a hash.
+func TestLsScopes(t *testing.T) {
+	inLayout(t, "buildkit/local-max-two-tags")
+	t.Setenv("GIT_CEILING_DIRECTORIES", os.TempDir())
+	long := "Feature/" + strings.Repeat("a-long-name/", 12)
+	for _, name := range []string{"main", "Feature/a", "pr:12", "tag:v1", long} {
+		execute(t, "merge", "--quiet", "--scope", name, "--default-branch", "main", "--from", "./cache", "--to", "./scoped")
+	}
+	var got []string
+	for _, r := range decode[listing](t, mustExecute(t, "ls", "--json", "./scoped")).Refs {
+		of := "-"
+		if r.Scope != nil {
+			of = r.Scope.String()
+		}
+		got = append(got, of)
+	}
+	if want := []string{"branch Feature/a", "branch " + long, "-", "pull request 12", "tag v1"}; !cmp.Equal(got, want) {
+		t.Errorf("ls has the scopes %q, want %q", got, want)
+	}
+	if text := mustExecute(t, "ls", "./scoped"); !strings.Contains(text, "SCOPE") || !strings.Contains(text, "branch "+long) {
+		t.Errorf("ls prints\n%s", text)
+	}
+	if text := mustExecute(t, "ls", "./cache"); strings.Contains(text, "SCOPE") {
+		t.Errorf("ls of names that are no scopes prints\n%s", text)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,6 +27,8 @@ const autoScope = "auto"
 type scoping struct {
 	name, rules, event, defaultBranch, target, platform string
 	fork                                                bool
+	// ask has the stores asked which scopes have a cache, in any case.
+	ask bool
 	// forkGiven says that --fork is not its default.
 	forkGiven func() bool
 }
@@ -53,11 +56,17 @@ type resolved struct {
 	system string
 	input  scope.Input
 	notes  []string
+	// there are the names of the refs at each base, by its text, where the store
+	// was asked and told.
+	there map[string][]string
 }
 
 // plan resolves the scope of the build: what the flags say, then the service that
 // it runs in, then the checkout. Only what the rules leave to guess is warned of.
-func (a *app) plan(ctx context.Context, s *scoping) (*resolved, error) {
+//
+// If the build may have ancestors or a release line, the stores at the bases are
+// asked which of those have a cache.
+func (a *app) plan(ctx context.Context, s *scoping, bases ...string) (*resolved, error) {
 	explicit, err := s.explicit()
 	if err != nil {
 		return nil, err
@@ -79,8 +88,66 @@ func (a *app) plan(ctx context.Context, s *scoping) (*resolved, error) {
 	if found.input.Kind == "" {
 		return nil, usagef("nothing says what is built: no service is recognized, and this is no git checkout; name it with --scope BRANCH, and --default-branch")
 	}
+	if len(bases) > 0 && (s.ask || found.guesses()) {
+		if err := a.askKnown(ctx, found, bases); err != nil {
+			return nil, err
+		}
+	}
 	found.Plan, err = scope.Resolve(found.input, wanted)
 	return found, scopeError(err)
+}
+
+// guesses reports whether the plan depends on which scopes have a cache.
+func (r *resolved) guesses() bool {
+	return !r.input.Fork && (len(r.input.Ancestors) > 0 || r.input.Kind == scope.Tag || r.input.Kind == scope.Branch)
+}
+
+// askKnown adds the names that have a cache at any of the bases. A store that
+// does not tell leaves it unknown.
+func (a *app) askKnown(ctx context.Context, r *resolved, bases []string) error {
+	r.there = make(map[string][]string)
+	known := []string{}
+	for _, text := range bases {
+		base, err := a.mux().Parse(text)
+		if err != nil {
+			return usagef("%w", err)
+		}
+		names, err := a.refsAt(ctx, base)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err != nil {
+			r.notes = append(r.notes, fmt.Sprintf("which scopes have a cache is not known: %v", err))
+			return nil
+		}
+		r.there[base.WithRef().String()] = names
+		known = append(known, names...)
+	}
+	r.input.Known = known
+	return nil
+}
+
+// refsAt returns the names of all refs of a store.
+func (a *app) refsAt(ctx context.Context, l backend.Location) ([]string, error) {
+	b, err := a.mux().Open(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = b.Close() }() // as closeAll
+	names := []string{}
+	for ref, err := range b.ListRefs(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, ref.Name)
+	}
+	return names, nil
+}
+
+// has reports whether a place may have a cache, as far as its store was asked.
+func (r *resolved) has(l larder.Located) bool {
+	names, asked := r.there[l.At.WithRef().String()]
+	return !asked || l.Name == "" || slices.Contains(names, l.Name)
 }
 
 // scopeError adds how the command is told what is missing.
@@ -300,7 +367,7 @@ func (a *app) openEnds(ctx context.Context, s *scoping, one bool, from, to []str
 }
 
 func (a *app) openScopes(ctx context.Context, s *scoping, one bool, from, to []string) (*ends, error) {
-	plan, err := a.plan(ctx, s)
+	plan, err := a.plan(ctx, s, from...)
 	if err != nil {
 		return nil, err
 	}
