@@ -35,7 +35,7 @@ func (s *store) explain(e *ResponseError, h http.Header) {
 		e.Hint = "correct attribute secret_access_key"
 	case e.Code == "RequestTimeTooSkewed":
 		e.Hint = "set the clock of this machine"
-	case e.Status == http.StatusForbidden && e.Op == "HeadObject":
+	case e.Status == http.StatusForbidden && (e.Op == "HeadObject" || e.Op == "GetObject"):
 		e.Hint = fmt.Sprintf("allow s3:GetObject on the objects and s3:ListBucket on the bucket %s: without the latter it cannot be told whether an object is there", s.bucket)
 	case e.Status == http.StatusForbidden && permissions[e.Op] != "":
 		e.Hint = fmt.Sprintf("allow %s on the bucket %s and what is in it", permissions[e.Op], s.bucket)
@@ -44,7 +44,6 @@ func (s *store) explain(e *ResponseError, h http.Header) {
 
 // permissions are the actions that operations need.
 var permissions = map[string]string{
-	"GetObject":               "s3:GetObject",
 	"PutObject":               "s3:PutObject",
 	"CopyObject":              "s3:GetObject and s3:PutObject",
 	"DeleteObject":            "s3:DeleteObject",

@@ -152,7 +152,7 @@ func TestNoPermission(t *testing.T) {
 		op, want string
 		call     func(context.Context, backend.Backend) error
 	}{
-		{"GetObject", "allow s3:GetObject on the bucket cache", func(ctx context.Context, b backend.Backend) error {
+		{"GetObject", "allow s3:GetObject on the objects and s3:ListBucket on the bucket cache", func(ctx context.Context, b backend.Backend) error {
 			_, err := b.GetRef(ctx, "main")
 			return err
 		}},

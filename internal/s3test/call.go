@@ -2,6 +2,7 @@ package s3test
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/xml"
 	"io"
@@ -157,6 +158,9 @@ func (s *Server) receive(c *call) *Failure {
 	c.body = body
 	want := c.r.Header.Get("X-Amz-Content-Sha256")
 	sum := sha256.Sum256(body)
+	if checksum := c.r.Header.Get("X-Amz-Checksum-Sha256"); checksum != "" && checksum != base64.StdEncoding.EncodeToString(sum[:]) {
+		return fail(http.StatusBadRequest, "BadDigest", "The SHA256 you specified did not match the calculated checksum.")
+	}
 	if got := hex.EncodeToString(sum[:]); want != "" && want != "UNSIGNED-PAYLOAD" && want != got && !s.options.IgnorePayloadHash {
 		return fail(http.StatusBadRequest, "XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed.")
 	}

@@ -6,7 +6,10 @@
 package s3test
 
 import (
+	"crypto/x509"
 	"fmt"
+	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -49,6 +52,8 @@ type Options struct {
 	Versioning string
 	// Now is the clock; nil means [time.Now].
 	Now func() time.Time
+	// TLS serves HTTPS, with a certificate of its own.
+	TLS bool
 
 	Quirks
 }
@@ -106,8 +111,15 @@ type Test interface {
 // New returns a server that runs until the test ends.
 func New(t Test, o Options) *Server {
 	s := newServer(o)
-	s.server = httptest.NewServer(s)
-	s.URL, s.Host = s.server.URL, strings.TrimPrefix(s.server.URL, "http://")
+	s.server = httptest.NewUnstartedServer(s)
+	s.server.Config.ErrorLog = log.New(io.Discard, "", 0) // of clients that do not trust it
+	if o.TLS {
+		s.server.StartTLS()
+	} else {
+		s.server.Start()
+	}
+	_, s.Host, _ = strings.Cut(s.server.URL, "://")
+	s.URL = s.server.URL
 	t.Cleanup(s.server.Close)
 	return s
 }
@@ -131,6 +143,9 @@ func newServer(o Options) *Server {
 	}
 	return s
 }
+
+// Certificate returns the certificate of a server with TLS.
+func (s *Server) Certificate() *x509.Certificate { return s.server.Certificate() }
 
 // Close ends the server before the test does.
 func (s *Server) Close() { s.server.Close() }
