@@ -79,7 +79,7 @@ func (d Driver) checkAttr(given attribute) (Attr, error) {
 	switch {
 	case err == nil:
 		return a, nil
-	case a.Secret:
+	case a.Secret, strings.Contains(given.value, "://") && strings.Contains(given.value, "@"): // a URL can have a password
 		return a, invalidf("attribute %s: %w", given.key, err)
 	default:
 		return a, invalidf("attribute %s is %s, %w", given.key, blob.Quote(given.value), err)

@@ -67,8 +67,7 @@ func Driver(mux *blob.URLMux, s Scheme) backend.Driver {
 	return DriverFunc(s, func(ctx context.Context, l backend.Location, _ backend.OpenOptions, opts Options) (*Backend, error) {
 		b, err := mux.OpenBucketURL(ctx, s.url(l))
 		if err != nil {
-			// The text has the whole URL, which may hold secrets.
-			return nil, fmt.Errorf("%w: %w", meaning(err).Kind, opening(err, s.url(l)))
+			return nil, s.openFailure(l, err)
 		}
 		return New(ctx, b, opts), nil
 	})
@@ -146,9 +145,21 @@ func (s Scheme) url(l backend.Location) *url.URL {
 	return u
 }
 
-// opening returns an error of opening a URL without the URL.
-func opening(err error, u *url.URL) error {
-	return &described{err: err, text: strings.ReplaceAll(oneLine(err.Error()), u.String(), u.Scheme+"://"+u.Host+u.Path)}
+// openFailure returns an error of opening a location without the secrets of its
+// URL, of which openers like to repeat all.
+func (s Scheme) openFailure(l backend.Location, err error) error {
+	u := s.url(l)
+	text := strings.ReplaceAll(oneLine(err.Error()), u.String(), u.Scheme+"://"+u.Host+u.Path)
+	for _, p := range s.Params {
+		if secret := l.Value(p.Name); p.Secret && secret != "" {
+			text = strings.NewReplacer(secret, "...", url.QueryEscape(secret), "...").Replace(text)
+		}
+	}
+	said := &described{err: err, text: text}
+	if kind := meaning(err).Kind; kind != nil {
+		return fmt.Errorf("%w: %w", kind, said)
+	}
+	return said
 }
 
 func checkName(value string) error {

@@ -30,7 +30,11 @@ func (s *store) failure(ctx context.Context, err error) error {
 	if m == (Meaning{}) {
 		m = meaning(err)
 	}
-	return &bucket.Failure{Kind: m.Kind, Err: cause(err), Temporary: m.Temporary, RetryAfter: m.RetryAfter}
+	said := cause(err)
+	if m.Text != "" {
+		said = &described{err: err, text: m.Text}
+	}
+	return &bucket.Failure{Kind: m.Kind, Err: said, Temporary: m.Temporary, RetryAfter: m.RetryAfter}
 }
 
 // bodyFailure is failure for an error in the middle of a body: whatever breaks
@@ -78,7 +82,7 @@ func meaning(err error) Meaning {
 func cause(err error) error {
 	inner := err
 	for {
-		wrapped, ok := inner.(interface{ Unwrap() []error }) //nolint:errorlint // gocloud.dev's own, layer by layer
+		wrapped, ok := inner.(interface{ Unwrap() []error })
 		if !ok || !strings.HasPrefix(inner.Error(), "blob") || len(wrapped.Unwrap()) == 0 || wrapped.Unwrap()[0] == nil {
 			break
 		}

@@ -91,6 +91,9 @@ type Writing struct {
 
 // Meaning is what an error means.
 type Meaning struct {
+	// Text is what the service said, on one line and without secrets; "" leaves
+	// the text of the error.
+	Text string
 	// Kind is one of the kinds of package backend, or nil if that is not known.
 	Kind error
 	// Temporary says that the same request may succeed later.

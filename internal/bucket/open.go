@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"math"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
@@ -110,20 +112,25 @@ func (c *counted) Read(p []byte) (int, error) {
 }
 
 // reader is what a caller reads from. It ends with its context, which is the
-// caller's, and with the backend.
+// caller's, and with the backend. It may be closed while it is read, which is
+// how a Read that stalls is ended.
 type reader struct {
 	b      *Backend
 	ctx    context.Context
 	end    context.CancelFunc
 	key    string
-	body   io.ReadCloser
-	closed bool
+	closed atomic.Bool
+
+	mu   sync.Mutex
+	body io.ReadCloser
 }
 
 // Read implements [io.Reader].
 func (r *reader) Read(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	err := r.b.ended(r.ctx)
-	if r.closed {
+	if r.closed.Load() {
 		err = fs.ErrClosed
 	}
 	if err != nil {
@@ -146,10 +153,11 @@ func broken(err error) error {
 
 // Close implements [io.Closer].
 func (r *reader) Close() error {
-	if r.closed {
+	if r.closed.Swap(true) {
 		return nil
 	}
-	r.closed = true
-	r.end()
+	r.end() // a Read that is under way ends
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	return r.body.Close()
 }

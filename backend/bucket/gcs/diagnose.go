@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"time"
 
 	"cloud.google.com/go/storage"
@@ -35,6 +36,10 @@ func (s *service) Diagnose(ctx context.Context, b *blob.Bucket, _ backend.Diagno
 // all that is asked of a bucket.
 func (s *service) reached(err error) []backend.Finding {
 	endpoint := backend.Finding{Check: backend.CheckEndpoint, Status: backend.FindingOK, Detail: s.endpoint.String() + " answers"}
+	if s.endpoint.Scheme == "http" {
+		endpoint.Status = backend.FindingNote
+		endpoint.Detail += ", without TLS"
+	}
 	credentials := backend.Finding{Check: backend.CheckCredentials, Status: backend.FindingOK, Detail: s.source}
 	here := backend.Finding{Check: "bucket", Status: backend.FindingOK, Detail: s.name + " is there and can be listed"}
 	refused, answered := errors.AsType[*googleapi.Error](err)
@@ -42,24 +47,24 @@ func (s *service) reached(err error) []backend.Finding {
 	switch {
 	case err == nil:
 	case !answered && errors.Is(meaning.Kind, backend.ErrDenied):
-		credentials.Status, credentials.Detail = backend.FindingFailed, s.source+" give no token: "+textOf(err)
+		credentials.Status, credentials.Detail = backend.FindingFailed, s.source+" give no token: "+s.textOf(err)
 		credentials.Remedy = "log in with gcloud auth application-default login, or set credentials_file"
 		return []backend.Finding{endpoint, credentials}
 	case !answered:
-		endpoint.Status, endpoint.Detail = backend.FindingFailed, s.endpoint.String()+": "+textOf(err)
+		endpoint.Status, endpoint.Detail = backend.FindingFailed, s.endpoint.String()+": "+s.textOf(err)
 		endpoint.Remedy = "check endpoint_url, the network and its proxy"
 		return []backend.Finding{endpoint}
-	case refused.Code == 401:
-		credentials.Status, credentials.Detail = backend.FindingFailed, s.source+": "+textOf(err)
+	case refused.Code == http.StatusUnauthorized:
+		credentials.Status, credentials.Detail = backend.FindingFailed, s.textOf(err)
 		credentials.Remedy = "log in with gcloud auth application-default login, or set credentials_file"
 		return append([]backend.Finding{endpoint}, append(s.clock(), credentials)...)
 	case errors.Is(meaning.Kind, backend.ErrNotFound):
-		here.Status, here.Detail, here.Remedy = backend.FindingFailed, textOf(err), "create the bucket "+s.name+", or correct the attribute bucket"
+		here.Status, here.Detail, here.Remedy = backend.FindingFailed, s.textOf(err), "create the bucket "+s.name+", or correct the attribute bucket"
 	case errors.Is(meaning.Kind, backend.ErrDenied):
-		here.Status, here.Detail = backend.FindingWarning, "it cannot be listed: "+textOf(err)
+		here.Status, here.Detail = backend.FindingWarning, "it cannot be listed: "+s.textOf(err)
 		here.Remedy = "grant the role Storage Object User (roles/storage.objectUser) on the bucket"
 	default:
-		here.Status, here.Detail = backend.FindingFailed, textOf(err)
+		here.Status, here.Detail = backend.FindingFailed, s.textOf(err)
 	}
 	return append(append([]backend.Finding{endpoint}, s.clock()...), credentials, here)
 }
@@ -80,7 +85,7 @@ func (s *service) rules(ctx context.Context) []backend.Finding {
 	if err != nil {
 		return []backend.Finding{{
 			Check: "lifecycle rules", Status: backend.FindingSkipped,
-			Detail: "the bucket's settings cannot be read, which needs storage.buckets.get: " + textOf(err),
+			Detail: "the bucket's settings cannot be read, which needs storage.buckets.get: " + s.textOf(err),
 		}}
 	}
 	return append(s.lifecycle(attrs), protection(attrs)...)

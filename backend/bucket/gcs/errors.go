@@ -3,7 +3,9 @@ package gcs
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -23,11 +25,14 @@ import (
 // Explain implements [bucket.Service].
 func (s *service) Explain(err error) bucket.Meaning {
 	if refused, ok := errors.AsType[*googleapi.Error](err); ok {
-		m := meaning(refused)
+		refused = parsed(refused)
+		kind, temporary := kindOf(refused)
 		if refused.Code == http.StatusUnauthorized && s.transport != nil && s.transport.accepted.Load() {
-			m.Temporary = true // a token that has expired is followed by another
+			temporary = true // a token that has expired is followed by another
 		}
-		return m
+		return bucket.Meaning{
+			Text: s.say(refused, kind), Kind: kind, Temporary: temporary, RetryAfter: retryAfter(refused.Header),
+		}
 	}
 	if token, ok := errors.AsType[*auth.Error](err); ok {
 		if token.Temporary() {
@@ -38,14 +43,51 @@ func (s *service) Explain(err error) bucket.Meaning {
 	return ofNetwork(err)
 }
 
-// meaning is what an answer of the service means.
-//
-// Source: cloud.google.com/storage/docs/json_api/v1/status-codes.
-func meaning(refused *googleapi.Error) bucket.Meaning {
-	kind, temporary := kindOf(refused)
-	return bucket.Meaning{Kind: kind, Temporary: temporary, RetryAfter: retryAfter(refused.Header)}
+// parsed returns an answer with its errors read: the client does not for
+// requests that read content.
+func parsed(refused *googleapi.Error) *googleapi.Error {
+	var body struct {
+		Error struct {
+			Message string
+			Errors  []googleapi.ErrorItem
+		}
+	}
+	if refused.Message != "" || json.Unmarshal([]byte(refused.Body), &body) != nil {
+		return refused
+	}
+	read := *refused
+	read.Message, read.Errors = body.Error.Message, body.Error.Errors
+	return &read
 }
 
+// maxMessage bounds what is repeated of an answer, in bytes.
+const maxMessage = 1 << 10
+
+// say is an answer in the service's words.
+func (s *service) say(refused *googleapi.Error, kind error) string {
+	text := fmt.Sprintf("%s answered %d %s", s.endpoint.Host, refused.Code, http.StatusText(refused.Code))
+	if len(refused.Errors) > 0 && refused.Errors[0].Reason != "" {
+		text += ": " + refused.Errors[0].Reason
+	}
+	message := strings.Join(strings.Fields(refused.Message), " ")
+	if message == "" && !strings.HasPrefix(strings.TrimSpace(refused.Body), "<") { // a page for browsers
+		message = strings.Join(strings.Fields(refused.Body), " ")
+	}
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage], "") + "..."
+	}
+	if message != "" {
+		text += ": " + message
+	}
+	if errors.Is(kind, backend.ErrDenied) {
+		text += "; credentials: " + s.source
+	}
+	return text
+}
+
+// kindOf is what an answer means.
+//
+// Source: cloud.google.com/storage/docs/json_api/v1/status-codes.
 func kindOf(refused *googleapi.Error) (kind error, temporary bool) {
 	switch refused.Code {
 	case http.StatusBadRequest:
@@ -112,12 +154,12 @@ func ofNetwork(err error) bucket.Meaning {
 }
 
 // textOf returns what an error says, on one line and without URLs.
-func textOf(err error) string {
-	inner := err
-	if refused, ok := errors.AsType[*googleapi.Error](err); ok {
-		inner = refused
-	} else if u, ok := errors.AsType[*url.Error](err); ok {
-		inner = u.Err
+func (s *service) textOf(err error) string {
+	if text := s.Explain(err).Text; text != "" {
+		return text
 	}
-	return strings.Join(strings.Fields(inner.Error()), " ")
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	return strings.Join(strings.Fields(err.Error()), " ")
 }
