@@ -27,7 +27,8 @@ ancestors, its release line and the default branch. A fork's pull request writes
 its own scope only. --rules changes that, see "larder help scopes".
 
 Formats: text; json; buildx, the flags for docker buildx build, one a line; bake,
-a file for docker buildx bake; env, shell variables with one location a line.
+a file for docker buildx bake; env, shell variables with one location a line. In
+the latter three the own scope is the last to read, which BuildKit prefers.
 
   docker buildx build $(larder scope --base host/app/cache --format buildx) .`
 
@@ -78,6 +79,10 @@ func (a *app) scope(ctx context.Context, s *scoping, format string, bases []stri
 	}
 	a.warnPlan(found)
 	read = slices.DeleteFunc(read, func(l larder.Located) bool { return !found.has(l) })
+	// BuildKit finds what follows a step only in the last of the caches that have
+	// the step: with the own cache before the default branch's, which has less, it
+	// runs again what only the own one has (v0.33).
+	slices.Reverse(read)
 	return a.printBuild(format, s.target, write, read)
 }
 

@@ -54,12 +54,12 @@ read   branch main      default  trusted  type=local,dest=/var/cache,tag=main,mo
 `},
 		{"buildx", "--cache-to=" + from + `pr--12
 --cache-to=type=local,dest=/var/cache,tag=pr--12,mode=max
---cache-from=` + from + `pr--12
---cache-from=type=local,src=/var/cache,tag=pr--12
---cache-from=` + from + `develop
---cache-from=type=local,src=/var/cache,tag=develop
---cache-from=` + from + `main
 --cache-from=type=local,src=/var/cache,tag=main
+--cache-from=` + from + `main
+--cache-from=type=local,src=/var/cache,tag=develop
+--cache-from=` + from + `develop
+--cache-from=type=local,src=/var/cache,tag=pr--12
+--cache-from=` + from + `pr--12
 `},
 		{"bake", `{
   "target": {
@@ -69,12 +69,12 @@ read   branch main      default  trusted  type=local,dest=/var/cache,tag=main,mo
         "type=local,dest=/var/cache,tag=pr--12,mode=max"
       ],
       "cache-from": [
-        "` + from + `pr--12",
-        "type=local,src=/var/cache,tag=pr--12",
-        "` + from + `develop",
-        "type=local,src=/var/cache,tag=develop",
+        "type=local,src=/var/cache,tag=main",
         "` + from + `main",
-        "type=local,src=/var/cache,tag=main"
+        "type=local,src=/var/cache,tag=develop",
+        "` + from + `develop",
+        "type=local,src=/var/cache,tag=pr--12",
+        "` + from + `pr--12"
       ]
     }
   }
@@ -82,12 +82,12 @@ read   branch main      default  trusted  type=local,dest=/var/cache,tag=main,mo
 `},
 		{"env", "LARDER_CACHE_TO='" + from + `pr--12
 type=local,dest=/var/cache,tag=pr--12,mode=max'
-LARDER_CACHE_FROM='` + from + `pr--12
-type=local,src=/var/cache,tag=pr--12
-` + from + `develop
-type=local,src=/var/cache,tag=develop
+LARDER_CACHE_FROM='type=local,src=/var/cache,tag=main
 ` + from + `main
-type=local,src=/var/cache,tag=main'
+type=local,src=/var/cache,tag=develop
+` + from + `develop
+type=local,src=/var/cache,tag=pr--12
+` + from + `pr--12'
 `},
 	}
 	for _, tt := range tests {
