@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/internal/bucket"
@@ -81,10 +82,14 @@ func (d *diagnosis) failed(check string, err error, remedy string) {
 	d.found(check, backend.FindingFailed, detail, remedy)
 }
 
-// reach asks for an object and tells from the answer whether the account is
-// reached, whether the credentials are good, and whether the clocks agree.
+// reach asks for a byte of an object, because a refusal to GET has words and one
+// to HEAD has none. From the answer it tells whether the account is reached,
+// whether the credentials are good, and whether the clocks agree.
 func (d *diagnosis) reach(ctx context.Context, key string) bool {
-	resp, err := d.store.container.NewBlobClient(key).GetProperties(ctx, nil)
+	resp, err := d.store.container.NewBlobClient(key).DownloadStream(ctx, &blob.DownloadStreamOptions{Range: blob.HTTPRange{Count: 1}})
+	if err == nil {
+		defer resp.Body.Close()
+	}
 	now, date := d.store.opts.Now(), value(resp.Date, time.Time{})
 	refused, answered := errors.AsType[*azcore.ResponseError](err)
 	if answered && refused.RawResponse != nil {

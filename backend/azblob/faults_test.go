@@ -7,6 +7,9 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/backend/azblob"
@@ -17,8 +20,9 @@ import (
 	"github.com/larder-build/larder/internal/faultsuite"
 )
 
-// disturbed is the suite of faults over an account.
-func disturbed(t *testing.T, accountURL, container string, blockSize int64) {
+// disturbed is the suite of faults over an account. Layers go up whole: blocks
+// are disturbed by TestFaultsAtBlocks.
+func disturbed(t *testing.T, accountURL, container string) {
 	t.Helper()
 	u, err := url.Parse(accountURL)
 	if err != nil {
@@ -29,25 +33,66 @@ func disturbed(t *testing.T, accountURL, container string, blockSize int64) {
 		Open: func(tb testing.TB, server, store string) backend.Backend {
 			tb.Helper()
 			return open(tb, azblob.Options{
-				AccountURL: server + u.Path, AccountKey: azuretest.Key, Container: container, Prefix: store, BlockSize: blockSize,
+				AccountURL: server + u.Path, AccountKey: azuretest.Key, Container: container, Prefix: store,
 			})
 		},
 	})
 }
 
-// TestFaults has blocks that are so small that the first two layers go up in
-// them.
 func TestFaults(t *testing.T) {
 	s, _ := fake(t, azuretest.Options{})
-	disturbed(t, s.URL, "cache", 600)
+	disturbed(t, s.URL, "cache")
 }
 
-// TestFaultsOnAzurite sends layers whole: Azurite takes its time for blocks, and
-// what takes too long is a fault as well.
 func TestFaultsOnAzurite(t *testing.T) {
 	accountURL, container := azurite(t), newContainer()
 	open(t, azblob.Options{AccountURL: accountURL, AccountKey: azuretest.Key, Container: container, CreateContainer: true})
-	disturbed(t, accountURL, container, 0)
+	disturbed(t, accountURL, container)
+}
+
+// TestFaultsAtBlocks lets each request of an upload in blocks go wrong in turn,
+// in every way: it succeeds all the same.
+func TestFaultsAtBlocks(t *testing.T) {
+	const requests = 11
+	s, opts := fake(t, azuretest.Options{})
+	opts.BlockSize = 1000
+	data := content(1, 10_000)
+	unavailable := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	for name, fault := range map[string]faultproxy.Fault{
+		"reset":             {Kind: faultproxy.Reset},
+		"reset in the body": {Kind: faultproxy.Reset, After: 100},
+		"lost answer":       {Kind: faultproxy.Lost},
+		"stall":             {Kind: faultproxy.Stall, After: 100},
+		"503":               {Kind: faultproxy.Answer, Answer: unavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var group errgroup.Group
+			for n := range requests {
+				p, own := faultproxy.New(t, "http://"+s.Host), opts
+				own.AccountURL, own.Prefix = p.URL+"/"+azuretest.Account, fmt.Sprint(name, n)
+				b := wrap.Recommended(open(t, own), wrap.Options{
+					Retry: wrap.RetryOptions{First: 1}, Timeout: wrap.TimeoutOptions{Stall: time.Second},
+				})
+				fault.Skip = n
+				p.Inject(fault)
+				group.Go(func() error {
+					if err := b.Put(t.Context(), describe(data), stream(data)); err != nil {
+						return fmt.Errorf("Put(%s at request %d) = %w, want nil", name, n+1, err)
+					}
+					if got, _ := s.Get("cache", own.Prefix+"/blobs/"+describe(data).Digest.String()); string(got) != string(data) {
+						return fmt.Errorf("Put(%s at request %d) has stored %d bytes, want what was put", name, n+1, len(got))
+					}
+					if got := len(p.Requests()); got < requests {
+						return fmt.Errorf("Put(%s at request %d) took %d requests, want at least %d", name, n+1, got, requests)
+					}
+					return nil
+				})
+			}
+			if err := group.Wait(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // TestBrokenUploadsShowNothing breaks an upload in blocks at each request in
