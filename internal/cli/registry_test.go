@@ -252,6 +252,15 @@ func TestDoctorOfARegistry(t *testing.T) {
 	if diff := cmp.Diff(before, tagged(t, s)); diff != "" || !slices.Equal(blobs, s.Blobs(registryRepo)) || s.Uploads(registryRepo) > 0 {
 		t.Errorf("doctor has left something behind:\n%s%v", diff, s.Blobs(registryRepo))
 	}
+	for location, want := range map[string]string{
+		repo + ":image":                     "warning  ref image          it is no cache",
+		"type=inline,ref=" + repo + ":image": "ok       ref image          an image, which has no cache yet",
+		"type=inline,ref=" + repo + ":main":  "warning  ref main           it is a cache that stands for itself",
+	} {
+		if out := mustExecute(t, "doctor", location); !strings.Contains(out, want) {
+			t.Errorf("doctor %s says\n%s\nwant %q in it", location, out, want)
+		}
+	}
 	s.Forget()
 	mustExecute(t, "doctor", "--read-only", repo+":main")
 	for _, r := range s.Requests() {
