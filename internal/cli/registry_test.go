@@ -253,7 +253,7 @@ func TestDoctorOfARegistry(t *testing.T) {
 		t.Errorf("doctor has left something behind:\n%s%v", diff, s.Blobs(registryRepo))
 	}
 	for location, want := range map[string]string{
-		repo + ":image":                     "warning  ref image          it is no cache",
+		repo + ":image":                      "warning  ref image          it is no cache",
 		"type=inline,ref=" + repo + ":image": "ok       ref image          an image, which has no cache yet",
 		"type=inline,ref=" + repo + ":main":  "warning  ref main           it is a cache that stands for itself",
 	} {
