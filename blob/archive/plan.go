@@ -3,6 +3,8 @@ package archive
 import (
 	"slices"
 	"strings"
+
+	"github.com/larder-build/larder/blob"
 )
 
 // Snapshot is a tree and the stack of layers that it is in. Kept beside the
@@ -18,10 +20,12 @@ type Snapshot struct {
 
 // StackLayer is what a snapshot knows of a layer.
 type StackLayer struct {
-	// ID names the layer; it is the caller's.
-	ID string
-	// Size is the size of the blob in bytes.
-	Size int64
+	// Digest, MediaType and Size describe the blob, DiffID is the digest of its
+	// tar.
+	Digest    blob.Digest
+	DiffID    blob.Digest
+	MediaType string
+	Size      int64
 	// Entries is how many names the layer has, those included that a layer
 	// above it replaces.
 	Entries int
@@ -211,4 +215,89 @@ func (p *planner) deltaBytes() int64 {
 		}
 	}
 	return total
+}
+
+// Whole says of each layer whether the tree, as it is listed now, still has
+// everything that the layer has, unchanged. A layer of which a part was replaced
+// by a layer above is not whole.
+func (s *Snapshot) Whole(now []Entry) []bool {
+	p := planner{before: s, now: now}
+	p.compare()
+	same := make([]int, len(s.Layers))
+	for _, l := range p.was {
+		if l >= 0 {
+			same[l]++
+		}
+	}
+	whole := make([]bool, len(s.Layers))
+	for i, l := range s.Layers {
+		whole[i] = same[i] == l.Entries
+	}
+	return whole
+}
+
+// Names returns what a layer has and removes, sorted, as far as no layer above
+// replaces it.
+func (s *Snapshot) Names(layer int) []Entry {
+	names := removals(s.Layers[layer].Removed)
+	for i, of := range s.Of {
+		if of == layer {
+			names = append(names, s.Entries[i])
+		}
+	}
+	slices.SortFunc(names, func(a, b Entry) int { return comparePaths(a.Path, b.Path) })
+	return names
+}
+
+// Merge fills in the entries of a snapshot whose layers are known: those that
+// were extracted, and those of an earlier snapshot whose layers are, as from
+// says, layers of this one too. Either may be nil.
+func (s *Snapshot) Merge(before *Snapshot, from map[int]int, out *Extracted) {
+	type owned struct {
+		Entry
+		of int
+	}
+	var all []owned
+	if out != nil {
+		for i := range out.Entries {
+			all = append(all, owned{out.Entries[i], out.Of[i]})
+		}
+	}
+	if before != nil {
+		for i, of := range before.Of {
+			if layer, ok := from[of]; ok {
+				all = append(all, owned{before.Entries[i], layer})
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b owned) int { return comparePaths(a.Path, b.Path) })
+	over := make(map[string]int) // the layer that removes or replaces all below a path
+	for i, l := range s.Layers {
+		for _, at := range l.Removed {
+			over[at] = i
+		}
+	}
+	for i := range all {
+		if e := &all[i]; !e.Mode.IsDir() {
+			over[e.Path] = max(over[e.Path], e.of)
+		}
+	}
+	for i := range all {
+		e := &all[i]
+		if n := len(s.Entries); n > 0 && s.Entries[n-1].Path == e.Path || coveredBy(over, e.Path, e.of) {
+			continue // extracted over what was there, or removed
+		}
+		s.Entries, s.Of = append(s.Entries, e.Entry), append(s.Of, e.of)
+	}
+}
+
+// coveredBy reports whether a layer above the given one removes or replaces a
+// path or a directory that it is in.
+func coveredBy(over map[string]int, at string, layer int) bool {
+	for ; at != ""; at, _ = split(at) {
+		if over[at] > layer {
+			return true
+		}
+	}
+	return false
 }

@@ -2,7 +2,6 @@ package archive_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -35,7 +34,7 @@ func saved(before *archive.Snapshot, now []archive.Entry, packs []archive.Pack) 
 		at[now[i].Path] = i
 	}
 	for i, pack := range packs {
-		layer := archive.StackLayer{ID: fmt.Sprint(rand.Uint64()), Entries: len(pack.Entries), Delta: pack.Delta}
+		layer := archive.StackLayer{Entries: len(pack.Entries), Delta: pack.Delta}
 		entries := pack.Entries
 		if pack.Reuse >= 0 {
 			layer = before.Layers[pack.Reuse]

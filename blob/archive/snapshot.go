@@ -26,7 +26,9 @@ func (s *Snapshot) Encode() ([]byte, error) {
 }
 
 func (l *StackLayer) append(b []byte) []byte {
-	b = appendText(b, l.ID)
+	for _, s := range []string{l.Digest.String(), l.DiffID.String(), l.MediaType} {
+		b = appendText(b, s)
+	}
 	b = binary.AppendUvarint(b, uint64(l.Size))    //nolint:gosec // not negative
 	b = binary.AppendUvarint(b, uint64(l.Entries)) //nolint:gosec // not negative
 	delta := uint64(0)
@@ -70,7 +72,7 @@ func DecodeSnapshot(data []byte) (*Snapshot, error) {
 }
 
 func (p *parser) layer() StackLayer {
-	l := StackLayer{ID: p.text(), Size: p.size(), Entries: int(p.size()), Delta: p.uint() == 1}
+	l := StackLayer{Digest: blob.Digest(p.text()), DiffID: blob.Digest(p.text()), MediaType: p.text(), Size: p.size(), Entries: int(p.size()), Delta: p.uint() == 1}
 	for n := p.uint(); n > 0 && !p.failed; n-- {
 		l.Removed = append(l.Removed, p.text())
 	}

@@ -12,7 +12,7 @@ import (
 
 func snapshot() *archive.Snapshot {
 	return &archive.Snapshot{
-		Layers:  []archive.StackLayer{{ID: "sha256:a", Size: 5, Entries: 7}, {ID: "b", Size: 1 << 40, Entries: 1, Delta: true, Removed: []string{"gone", "dir/\xffgone"}}},
+		Layers:  []archive.StackLayer{{Digest: "sha256:a", DiffID: "sha256:b", MediaType: "tar", Size: 5, Entries: 7}, {Digest: "b", Size: 1 << 40, Entries: 1, Delta: true, Removed: []string{"gone", "dir/\xffgone"}}},
 		Entries: listed(),
 		Of:      []int{0, 0, 1, 0, 0},
 	}

@@ -1,0 +1,173 @@
+package larder
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/manifest"
+)
+
+// Directories are kept as records of a manifest like any others, so that every
+// verb and every store carries them: a record for the key, without a result, and
+// a record for each directory, whose input is that of the key and whose result
+// is the chain of its layers. Save and Restore add DirectorySuffix to the refs
+// that they are given, because BuildKit replaces a ref as a whole.
+
+// DirectorySuffix is what the name of a ref with directories ends in.
+const DirectorySuffix = ".dirs"
+
+// Directory is a directory to be saved or restored.
+type Directory struct {
+	// Path is where it is.
+	Path string
+	// Name is what it is called in the cache. The default is Path with slashes,
+	// so that it is restored to where it was.
+	Name string
+}
+
+func (d Directory) withDefaults() (Directory, error) {
+	d.Name = cmp.Or(d.Name, path.Clean(filepath.ToSlash(d.Path)))
+	switch {
+	case d.Path == "":
+		return d, fmt.Errorf("%w: a directory without path", backend.ErrInvalid)
+	case !utf8.ValidString(d.Name):
+		return d, fmt.Errorf("%w: directory %s: want a name that is UTF-8", backend.ErrInvalid, blob.Quote(d.Name))
+	}
+	return d, nil
+}
+
+func checkKey(key string) error {
+	if key == "" || !utf8.ValidString(key) {
+		return fmt.Errorf("%w: key %s: want text in UTF-8 that is not empty", backend.ErrInvalid, blob.Quote(key))
+	}
+	return nil
+}
+
+// directoryTarget is the target for directories that belongs to a target.
+func directoryTarget(t Target) Target {
+	if !backend.IsDigest(t.Ref) && !strings.HasSuffix(t.Ref, DirectorySuffix) {
+		t.Ref += DirectorySuffix
+	}
+	return t
+}
+
+// resultNotes is what is noted with the result of a directory's record.
+type resultNotes struct {
+	// Deltas is how many layers on top replace parts of those below, which have
+	// nothing in common with each other.
+	Deltas int `json:"deltas"`
+}
+
+// savedDirectory is a directory as a manifest has it.
+type savedDirectory struct {
+	name      string
+	createdAt time.Time
+	layers    []manifest.Layer
+	deltas    int
+}
+
+// digests returns the names of the layers.
+func (d *savedDirectory) digests() []blob.Digest {
+	digests := make([]blob.Digest, len(d.layers))
+	for i := range d.layers {
+		digests[i] = d.layers[i].Digest
+	}
+	return digests
+}
+
+// directoriesOf returns the directories that a manifest has under a key.
+func directoriesOf(m *manifest.Manifest, key string) []savedDirectory {
+	var found []savedDirectory
+	for _, root := range manifest.NewIndex(m).Roots(manifest.KeyDigest(key)) {
+		for _, r := range m.Records {
+			if dependsOn(r, root) && len(r.Results) > 0 && r.Name() != "" {
+				found = append(found, directoryOf(m, r))
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b savedDirectory) int { return cmp.Compare(a.name, b.name) })
+	return found
+}
+
+func dependsOn(r manifest.Record, root int) bool {
+	return len(r.Inputs) == 1 && slices.ContainsFunc(r.Inputs[0], func(l manifest.Link) bool { return l.Record == root })
+}
+
+func directoryOf(m *manifest.Manifest, r manifest.Record) savedDirectory {
+	result := r.Results[0]
+	d := savedDirectory{name: r.Name(), createdAt: result.CreatedAt}
+	for _, i := range m.Stack(result) {
+		d.layers = append(d.layers, m.Layers[i])
+	}
+	var notes resultNotes
+	d.deltas = len(d.layers) // without a note nothing is known of the layers
+	if json.Unmarshal(result.Extra[manifest.FieldLarder], &notes) == nil && notes.Deltas >= 0 {
+		d.deltas = min(notes.Deltas, d.deltas)
+	}
+	return d
+}
+
+// keysOf returns the keys under which a manifest has directories, the newest
+// first.
+func keysOf(m *manifest.Manifest) []string {
+	newest := make(map[string]time.Time)
+	for _, r := range m.Records {
+		if len(r.Results) == 0 || len(r.Inputs) != 1 {
+			continue
+		}
+		for _, l := range r.Inputs[0] {
+			key := m.Records[l.Record].Name()
+			if at := r.Results[0].CreatedAt; key != "" && !at.Before(newest[key]) {
+				newest[key] = at
+			}
+		}
+	}
+	keys := make([]string, 0, len(newest))
+	for key := range newest {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b string) int { return cmp.Or(newest[b].Compare(newest[a]), cmp.Compare(a, b)) })
+	return keys
+}
+
+// manifestOf returns the manifest that has directories under a key.
+func manifestOf(key string, dirs []savedDirectory) (*manifest.Manifest, error) {
+	b := manifest.NewBuilder()
+	root := b.Record(key)
+	for _, d := range dirs {
+		layers := make([]manifest.LayerHandle, len(d.layers))
+		for i, l := range d.layers {
+			layers[i] = b.Layer(l.Descriptor(), l.DiffID, l.CreatedAt, manifest.LayerHandle{})
+		}
+		b.Chain(b.Record(d.name, manifest.AnyOf(root)), d.createdAt, layers...)
+	}
+	m, err := b.Manifest()
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range m.Records {
+		if len(r.Results) == 0 {
+			continue
+		}
+		for _, d := range dirs {
+			if d.name != r.Name() {
+				continue
+			}
+			notes, err := json.Marshal(resultNotes{Deltas: d.deltas})
+			if err != nil {
+				return nil, err
+			}
+			m.Records[i].Results[0].Extra = manifest.Fields{manifest.FieldLarder: notes}
+		}
+	}
+	return m, nil
+}

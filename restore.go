@@ -1,0 +1,336 @@
+package larder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/blob/archive"
+	"github.com/larder-build/larder/manifest"
+)
+
+// RestoreOptions are the options of [Restore].
+type RestoreOptions struct {
+	// Prefixes are what keys may begin with if there is none like the one asked
+	// for, the best first. Of several keys the newest counts.
+	Prefixes []string
+	// Into is the directory that relative names are in. The default is the
+	// working directory.
+	Into string
+	// Exact removes what is in a directory and was not saved.
+	Exact bool
+	// Extract are the options of writing the files.
+	Extract archive.ExtractOptions
+	// Snapshots is the directory in which larder remembers what it has saved
+	// and restored where, so that it fetches only what has changed. Without it
+	// ("") every layer is fetched.
+	Snapshots string
+	// ReadLimit is the largest document to be read, in bytes.
+	ReadLimit int64
+}
+
+// Found says what [Lookup] found.
+type Found struct {
+	// Hit says that a key was found, and Exact that it is the one asked for.
+	Hit   bool `json:"hit"`
+	Exact bool `json:"exact"`
+	// Key is the key that was found.
+	Key string `json:"key,omitempty"`
+	// Source and Ref say where it was found.
+	Source string `json:"source,omitempty"`
+	Ref    string `json:"ref,omitempty"`
+	// Report has an entry for each source.
+	*Report
+
+	target Target
+	dirs   []savedDirectory
+}
+
+// Restored says what [Restore] did.
+type Restored struct {
+	*Found
+	// Directories has an entry for each directory of the key.
+	Directories []*RestoredDirectory `json:"directories,omitempty"`
+}
+
+// RestoredDirectory says what was restored of a directory.
+type RestoredDirectory struct {
+	Name string `json:"name"`
+	// Path is where it was restored to.
+	Path string `json:"path"`
+	// Files and Bytes count what was written.
+	Files int   `json:"files"`
+	Bytes int64 `json:"bytes"`
+	// Fetched counts the layers that were read, and Present those that were not,
+	// because the directory has what they hold.
+	Fetched Count `json:"fetched"`
+	Present Count `json:"present"`
+	// Removed are the paths that were removed, because they were not saved.
+	Removed []string `json:"removed,omitempty"`
+}
+
+// Lookup looks for a key, and then for keys with the given prefixes, in an
+// ordered chain of sources: the first that has the key itself serves it, else the
+// first that has one with the first prefix, and so on. All sources are read at
+// the same time. A source that has nothing or fails is noted in the report; the
+// error is nil unless an argument is malformed or the context ends.
+func Lookup(ctx context.Context, key string, from []Target, opts RestoreOptions) (*Found, error) {
+	found, _, err := lookup(ctx, key, from, opts)
+	return found, err
+}
+
+// candidate is a key in a source.
+type candidate struct {
+	source int
+	key    string
+}
+
+func lookup(ctx context.Context, key string, from []Target, opts RestoreOptions) (*Found, []*Found, error) {
+	report := &Report{Schema: Schema}
+	none := &Found{Report: report}
+	if err := checkKey(key); err != nil {
+		return none, nil, err
+	}
+	sources := make([]Target, len(from))
+	for i, t := range from {
+		sources[i] = directoryTarget(t)
+		if err := sources[i].check(); err != nil {
+			return none, nil, err
+		}
+		report.Sources = append(report.Sources, &SourceReport{Source: t.Backend.Info().Location, Ref: sources[i].Ref})
+	}
+	manifests := readDirectories(ctx, sources, report, opts)
+	if err := ctx.Err(); err != nil {
+		return none, nil, err
+	}
+	var all []*Found
+	for _, c := range candidates(key, opts.Prefixes, manifests) {
+		t := sources[c.source]
+		all = append(all, &Found{
+			Hit: true, Exact: c.key == key, Key: c.key, Source: t.Backend.Info().Location, Ref: t.Ref, Report: report,
+			target: t, dirs: directoriesOf(manifests[c.source], c.key),
+		})
+	}
+	if len(all) == 0 {
+		return none, nil, nil
+	}
+	return all[0], all, nil
+}
+
+// readDirectories reads the manifests of all sources at the same time.
+func readDirectories(ctx context.Context, sources []Target, report *Report, opts RestoreOptions) []*manifest.Manifest {
+	manifests := make([]*manifest.Manifest, len(sources))
+	problems := make([][]Degradation, len(sources))
+	var running sync.WaitGroup
+	for i, t := range sources {
+		running.Go(func() {
+			s := readSource(ctx, t, report.Sources[i], nil, ImportOptions{SkipStat: true, ReadLimit: opts.ReadLimit})
+			manifests[i], problems[i] = s.manifest, s.degradations(report.Sources[i])
+		})
+	}
+	running.Wait()
+	report.Degradations = slices.Concat(problems...)
+	return manifests
+}
+
+// candidates returns what may serve a key, the best first.
+func candidates(key string, prefixes []string, manifests []*manifest.Manifest) []candidate {
+	var all []candidate
+	add := func(matches func(string) bool) {
+		for i, m := range manifests {
+			if m == nil {
+				continue
+			}
+			for _, k := range keysOf(m) {
+				if c := (candidate{i, k}); matches(k) && !slices.Contains(all, c) {
+					all = append(all, c)
+				}
+			}
+		}
+	}
+	add(func(k string) bool { return k == key })
+	for _, prefix := range prefixes {
+		add(func(k string) bool { return strings.HasPrefix(k, prefix) })
+	}
+	return all
+}
+
+// Restore brings back the directories that were saved under a key, or one with
+// the best of the prefixes, see [Lookup]. That there is none is no error: Found
+// says so.
+//
+// A directory is written when all of its layers have been read and verified. If
+// a layer is missing or damaged, the next best key is taken, and the report says
+// so. What is in a directory and was not saved stays there, unless Exact is set.
+func Restore(ctx context.Context, key string, from []Target, opts RestoreOptions) (*Restored, error) {
+	found, all, err := lookup(ctx, key, from, opts)
+	if err != nil {
+		return &Restored{Found: found}, err
+	}
+	for _, found := range all {
+		restored := &Restored{Found: found}
+		err := restored.run(ctx, opts)
+		if err == nil || !isLost(err) {
+			return restored, err
+		}
+		found.Degradations = append(found.Degradations, Degradation{Kind: BlobLost, Target: found.target.String(), Detail: fmt.Sprintf("key %s cannot be restored: %s", blob.Quote(found.Key), err)})
+	}
+	return &Restored{Found: &Found{Report: found.Report}}, nil
+}
+
+// isLost reports whether an error is about a layer that the store does not give.
+func isLost(err error) bool {
+	return errors.Is(err, errLayer) && (errors.Is(err, backend.ErrNotFound) || errors.Is(err, backend.ErrCorrupt))
+}
+
+// errLayer marks errors of reading layers, apart from those of writing files.
+var errLayer = errors.New("fetch layer")
+
+func (r *Restored) run(ctx context.Context, opts RestoreOptions) error {
+	for _, d := range r.dirs {
+		to := filepath.FromSlash(d.name)
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(opts.Into, to)
+		}
+		report := &RestoredDirectory{Name: d.name, Path: to}
+		r.Directories = append(r.Directories, report)
+		u := &unpacking{RestoredDirectory: report, target: r.target, dir: d, opts: opts, memory: memoryOf(opts.Snapshots, r.Source, to)}
+		if err := u.run(ctx); err != nil {
+			return fmt.Errorf("restore %s: %w", to, err)
+		}
+	}
+	return nil
+}
+
+// unpacking is the restoring of one directory.
+type unpacking struct {
+	*RestoredDirectory
+	target Target
+	dir    savedDirectory
+	opts   RestoreOptions
+	memory memory
+	// before is what is remembered of the directory, and position where a layer
+	// stands in it.
+	before   *archive.Snapshot
+	position map[blob.Digest]int
+}
+
+func (u *unpacking) run(ctx context.Context) error {
+	if err := u.recall(ctx); err != nil {
+		return err
+	}
+	if err := u.memory.forget(); err != nil {
+		return err
+	}
+	layers := u.layers()
+	var out *archive.Extracted
+	if u.Fetched.Blobs > 0 || u.before == nil {
+		var err error
+		if out, err = archive.Extract(ctx, u.Path, layers, u.opts.Extract); err != nil {
+			return err
+		}
+		u.Files, u.Bytes = len(out.Entries), out.Bytes
+	}
+	now := u.snapshot(out)
+	if u.opts.Exact {
+		var err error
+		if u.Removed, err = archive.Prune(ctx, u.Path, now.Entries); err != nil {
+			return err
+		}
+	}
+	if err := archive.Settle(u.Path, now.Entries); err != nil {
+		return err
+	}
+	return u.memory.store(now)
+}
+
+// recall finds out which layers' content the directory still has.
+func (u *unpacking) recall(ctx context.Context) error {
+	snapshot := u.memory.load()
+	if snapshot == nil {
+		return nil
+	}
+	now, err := archive.Walk(ctx, u.Path, archive.WalkOptions{})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	u.before = snapshot
+	u.position = make(map[blob.Digest]int)
+	whole := snapshot.Whole(now)
+	for i, l := range snapshot.Layers {
+		if whole[i] {
+			u.position[l.Digest] = i
+		}
+	}
+	return nil
+}
+
+// layers returns the stack, with those layers left out that are there.
+func (u *unpacking) layers() []archive.Layer {
+	stack := make([]archive.Layer, len(u.dir.layers))
+	for i, l := range u.dir.layers {
+		stack[i].Disjoint = i < len(u.dir.layers)-u.dir.deltas
+		if at, ok := u.position[l.Digest]; ok {
+			u.Present.add(l.Size)
+			if !stack[i].Disjoint {
+				stack[i].Has = u.before.Names(at)
+			}
+			continue
+		}
+		u.Fetched.add(l.Size)
+		stack[i].Open = func(ctx context.Context) (io.ReadCloser, error) { return u.open(ctx, l.Descriptor()) }
+	}
+	return stack
+}
+
+// open returns a verified reader of a layer.
+func (u *unpacking) open(ctx context.Context, d blob.Descriptor) (io.ReadCloser, error) {
+	r, err := u.target.Backend.Open(ctx, d, 0, -1)
+	if err != nil {
+		return nil, fmt.Errorf("%w %s: %w", errLayer, d.Digest, err)
+	}
+	return &layerReader{blob.NewReader(r, d), d.Digest}, nil
+}
+
+type layerReader struct {
+	io.ReadCloser
+	digest blob.Digest
+}
+
+func (r *layerReader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w %s: %w", errLayer, r.digest, err)
+	}
+	return n, err
+}
+
+// snapshot returns what to remember: what was extracted, and of the layers that
+// were not read what was known before.
+func (u *unpacking) snapshot(out *archive.Extracted) *archive.Snapshot {
+	s := &archive.Snapshot{}
+	from := make(map[int]int) // positions in the earlier snapshot
+	for i, l := range u.dir.layers {
+		layer := archive.StackLayer{Digest: l.Digest, DiffID: l.DiffID, MediaType: l.MediaType, Size: l.Size, Delta: i >= len(u.dir.layers)-u.dir.deltas}
+		if at, ok := u.position[l.Digest]; ok {
+			from[at] = i
+			layer.Entries, layer.Removed = u.before.Layers[at].Entries, u.before.Layers[at].Removed
+		} else {
+			layer.Entries, layer.Removed = out.Names[i], out.Removed[i]
+		}
+		s.Layers = append(s.Layers, layer)
+	}
+	s.Merge(u.before, from, out)
+	return s
+}
