@@ -62,7 +62,8 @@ func (d *diagnosis) shortest(rules []types.LifecycleRule) (age time.Duration, ab
 // concerns reports whether a rule is about objects of caches. One by tags is
 // not: there are none.
 func (d *diagnosis) concerns(r types.LifecycleRule) bool {
-	prefix := aws.ToString(r.Prefix) //nolint:staticcheck // Old rules have it there.
+	//lint:ignore SA1019 Old rules have it there.
+	prefix := aws.ToString(r.Prefix) //nolint:staticcheck // As said above.
 	if f := r.Filter; f != nil {
 		if f.Tag != nil || f.And != nil && len(f.And.Tags) > 0 {
 			return false

@@ -294,3 +294,45 @@ func TestPieces(t *testing.T) {
 		_ = r.Close()
 	})
 }
+
+// TestCloseWhileReading closes readers that wait for a store which does not
+// answer, as those do who have lost patience.
+func TestCloseWhileReading(t *testing.T) {
+	for _, size := range []int{1000, 2_500_000} {
+		m := buckettest.NewMemory()
+		data := content(size)
+		d := blob.Describe("", data)
+		m.Set(key(d), data)
+		b := bucket.New(t.Context(), stuck{m}, options())
+		r, err := b.Open(t.Context(), d, 0, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() {
+			_, err := io.Copy(io.Discard, r)
+			ended <- err
+		}()
+		if err := r.Close(); err != nil {
+			t.Errorf("Close(while it is read) = %v, want nil", err)
+		}
+		if err := <-ended; err == nil {
+			t.Errorf("Read(%d bytes, closed) = nil, want an error", size)
+		}
+	}
+}
+
+// stuck is a store whose bodies yield nothing until their context ends.
+type stuck struct{ *buckettest.Memory }
+
+func (s stuck) Get(ctx context.Context, key string, off, n int64) (io.ReadCloser, bucket.Object, error) {
+	_, o, err := s.Memory.Get(ctx, key, off, n)
+	return io.NopCloser(waiting{ctx}), o, err
+}
+
+type waiting struct{ ctx context.Context }
+
+func (w waiting) Read([]byte) (int, error) {
+	<-w.ctx.Done()
+	return 0, w.ctx.Err()
+}
