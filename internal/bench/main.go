@@ -48,8 +48,9 @@ type size struct {
 }
 
 var (
-	// smoke is enough to see that everything works.
-	smoke = size{bulkBytes: 32 << 20, bulkLayers: 8, smallLayers: 128, roundTrip: 5 * time.Millisecond, rounds: 1}
+	// smoke is enough to see that everything works: four of its large layers,
+	// which are under way at a time, exceed maxHeap.
+	smoke = size{bulkBytes: 160 << 20, bulkLayers: 5, smallLayers: 128, roundTrip: 5 * time.Millisecond, rounds: 1}
 	full  = size{bulkBytes: 1 << 30, bulkLayers: 40, smallLayers: 2000, roundTrip: 20 * time.Millisecond, rounds: 5, judged: true}
 )
 
