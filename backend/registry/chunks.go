@@ -17,30 +17,35 @@ import (
 // having got any further in between.
 const maxResumes = 3
 
-// chunked is an upload in chunks.
-type chunked struct {
+// upload is a blob on its way.
+type upload struct {
 	b       *Backend
 	d       blob.Descriptor
 	src     blob.Source
+	chunk   int64 // how many bytes go into one request
 	session *url.URL
 	sent    int64 // what the registry has
 }
 
-// sendChunks sends the content in several requests, and goes on with what the
-// registry has after a broken connection.
+// sendChunks sends the content in several requests.
 func (b *Backend) sendChunks(ctx context.Context, d blob.Descriptor, src blob.Source, session *url.URL) error {
-	c := &chunked{b: b, d: d, src: src, session: session}
+	return (&upload{b: b, d: d, src: src, chunk: b.opts.ChunkSize, session: session}).send(ctx)
+}
+
+// send sends what the registry has not got, and goes on after a broken
+// connection.
+func (u *upload) send(ctx context.Context) error {
 	for resumes := 0; ; resumes++ {
-		before := c.sent
-		err := c.sendRest(ctx)
-		if !isBroken(err) || ctx.Err() != nil || resumes == maxResumes {
+		before := u.sent
+		err := u.sendRest(ctx)
+		if !isBroken(err) && !outOfStep(err) || ctx.Err() != nil || resumes == maxResumes {
 			return err
 		}
 		backend.TraceRetry(ctx, "upload", err, 0)
-		if err := c.ask(ctx); err != nil {
+		if err := u.ask(ctx); err != nil {
 			return err
 		}
-		if c.sent > before {
+		if u.sent > before {
 			resumes = -1
 		}
 	}
@@ -52,27 +57,35 @@ func isBroken(err error) bool {
 	return errors.Is(err, errUnsent) || errors.As(err, &broken) && broken.temporary
 }
 
+// outOfStep reports whether a registry has got more, or less, than it said: when
+// a connection breaks, it may not have stored all that has arrived when it is
+// asked.
+func outOfStep(err error) bool {
+	refused, ok := errors.AsType[*ResponseError](err)
+	return ok && refused.Status == http.StatusRequestedRangeNotSatisfiable
+}
+
 // ask asks how much of the content the registry has.
-func (c *chunked) ask(ctx context.Context) error {
-	resp, err := c.b.do(ctx, request{op: "upload status", method: http.MethodGet, url: c.session, scopes: c.b.session.push()}, http.StatusNoContent)
+func (u *upload) ask(ctx context.Context) error {
+	resp, err := u.b.do(ctx, request{op: "upload status", method: http.MethodGet, url: u.session, scopes: u.b.session.push()}, http.StatusNoContent)
 	if err != nil {
 		return err
 	}
 	defer discard(resp)
-	return c.moved(resp)
+	return u.moved(resp)
 }
 
 // moved notes where the next chunk begins, and where it goes.
-func (c *chunked) moved(resp *http.Response) error {
+func (u *upload) moved(resp *http.Response) error {
 	sent, err := received(resp.Header)
-	if err != nil || sent > c.d.Size {
-		return fmt.Errorf("%w: the registry has an upload of %s bytes, want at most %d", backend.ErrUnavailable, blob.Quote(resp.Header.Get("Range")), c.d.Size)
+	if err != nil || sent > u.d.Size {
+		return fmt.Errorf("%w: the registry has an upload of %s bytes, want at most %d", backend.ErrUnavailable, blob.Quote(resp.Header.Get("Range")), u.d.Size)
 	}
-	c.sent = sent
+	u.sent = sent
 	if resp.Header.Get("Location") == "" {
 		return nil
 	}
-	c.session, err = location(resp)
+	u.session, err = location(resp)
 	return err
 }
 
@@ -97,50 +110,50 @@ func received(h http.Header) (int64, error) {
 
 // sendRest sends what the registry has not got, from a new reader of the
 // content.
-func (c *chunked) sendRest(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	r, err := c.src.Open(ctx)
+func (u *upload) sendRest(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(errEnded)
+	r, err := u.src.Open(ctx)
 	if err != nil {
 		return &sourceError{fmt.Errorf("open the content: %w", err)}
 	}
 	defer func() { _ = r.Close() }()
-	whole := newContent(ctx, r, c.d)
-	if _, err := io.CopyN(io.Discard, whole, c.sent); err != nil && !errors.Is(err, io.EOF) {
+	whole := newContent(ctx, r, u.d)
+	if _, err := io.CopyN(io.Discard, whole, u.sent); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	for c.sent < c.d.Size {
-		if err := c.sendChunk(ctx, cancel, whole); err != nil {
+	for u.sent < u.d.Size {
+		if err := u.sendChunk(ctx, cancel, whole); err != nil {
 			return err
 		}
 	}
-	return c.b.complete(ctx, blob.Descriptor{Digest: c.d.Digest}, c.session, request{}, newPart(whole, 0))
+	return u.b.complete(ctx, blob.Descriptor{Digest: u.d.Digest}, u.session, request{}, newPart(whole, 0))
 }
 
 // sendChunk sends the next bytes.
-func (c *chunked) sendChunk(ctx context.Context, cancel context.CancelFunc, whole *content) error {
-	n := min(c.b.opts.ChunkSize, c.d.Size-c.sent)
+func (u *upload) sendChunk(ctx context.Context, cancel context.CancelCauseFunc, whole *content) error {
+	n := min(u.chunk, u.d.Size-u.sent)
 	p := newPart(whole, n)
-	resp, err := c.b.do(ctx, request{
-		op: "upload chunk", method: http.MethodPatch, url: c.session, scopes: c.b.session.push(),
+	resp, err := u.b.do(ctx, request{
+		op: "upload chunk", method: http.MethodPatch, url: u.session, scopes: u.b.session.push(),
 		body: p, length: n,
 		header: http.Header{
 			"Content-Type":  {"application/octet-stream"},
-			"Content-Range": {fmt.Sprintf("%d-%d", c.sent, c.sent+n-1)},
+			"Content-Range": {fmt.Sprintf("%d-%d", u.sent, u.sent+n-1)},
 		},
 	}, http.StatusAccepted, http.StatusCreated, http.StatusNoContent)
 	if err != nil {
 		// A read that is under way in a source ends with its context.
-		cancel()
+		cancel(errEnded)
 		p.end()
 		return p.failure(err)
 	}
 	p.end()
 	defer discard(resp)
-	if err := c.moved(resp); err != nil {
+	if err := u.moved(resp); err != nil {
 		return err
 	}
-	if whole.left != c.d.Size-c.sent {
+	if whole.left != u.d.Size-u.sent {
 		return &unreachable{err: errors.New("the registry has taken a part of a chunk"), temporary: true}
 	}
 	return nil

@@ -48,7 +48,7 @@ func (c *content) Read(p []byte) (n int, err error) {
 		n, err = c.src.Read(p[:min(int64(len(p)), c.left)])
 		c.left -= int64(n)
 	}
-	if ended := c.ctx.Err(); ended != nil {
+	if ended := c.ended(); ended != nil {
 		err = ended
 	} else if c.left == 0 {
 		err = c.last()
@@ -63,6 +63,14 @@ func (c *content) Read(p []byte) (n int, err error) {
 	return 0, c.err
 }
 
+// ended returns why the content is not wanted any more, or nil.
+func (c *content) ended() error {
+	if errors.Is(context.Cause(c.ctx), errEnded) {
+		return errEnded
+	}
+	return c.ctx.Err()
+}
+
 // last returns io.EOF if the source ends here.
 func (c *content) last() error {
 	var extra [1]byte
@@ -71,7 +79,7 @@ func (c *content) last() error {
 	case n > 0:
 		return fmt.Errorf("%w: the content has more than the %d bytes wanted", backend.ErrCorrupt, c.want.Size)
 	case errors.Is(err, io.EOF):
-		if ended := c.ctx.Err(); ended != nil {
+		if ended := c.ended(); ended != nil {
 			return ended
 		}
 		return io.EOF
@@ -92,7 +100,8 @@ type part struct {
 
 func newPart(c *content, n int64) *part { return &part{src: c, left: n} }
 
-// errEnded is what net/http gets for reading too late.
+// errEnded is what net/http gets for reading too late. It is no failure of the
+// source.
 var errEnded = errors.New("the upload has ended")
 
 // Read implements [io.Reader].
@@ -128,7 +137,7 @@ func (p *part) end() {
 func (p *part) failure(err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.reason != nil {
+	if p.reason != nil && !errors.Is(p.reason, errEnded) {
 		return p.reason
 	}
 	return err

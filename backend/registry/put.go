@@ -44,7 +44,7 @@ func (b *Backend) put(ctx context.Context, d blob.Descriptor, src blob.Source) e
 	}
 	for tries := 1; ; tries++ {
 		err := b.upload(ctx, d, src)
-		if tries == maxGrants || !errors.Is(err, errUnsent) {
+		if tries == maxGrants || !errors.Is(err, errUnsent) && !errors.Is(err, errSpoilt) {
 			return err
 		}
 	}
@@ -62,17 +62,19 @@ func (b *Backend) putChild(ctx context.Context, d blob.Descriptor, src blob.Sour
 // upload sends a blob in one upload, which takes a request to begin with and
 // another for the content, or several.
 func (b *Backend) upload(ctx context.Context, d blob.Descriptor, src blob.Source) error {
-	session, err := b.startUpload(ctx)
-	if err != nil {
+	u := &upload{b: b, d: d, src: src, chunk: d.Size}
+	if b.opts.ChunkSize > 0 {
+		u.chunk = min(d.Size, b.opts.ChunkSize)
+	}
+	if err := u.begin(ctx); err != nil {
 		return err
 	}
-	if b.opts.ChunkSize > 0 && d.Size > b.opts.ChunkSize {
-		err = b.sendChunks(ctx, d, src, session)
-	} else {
-		err = b.sendWhole(ctx, d, src, session)
-	}
+	err := u.run(ctx)
 	if _, broken := errors.AsType[*sourceError](err); broken {
-		b.abandon(ctx, session)
+		b.abandon(ctx, u.session)
+	}
+	if err != nil && ctx.Err() != nil {
+		b.remember(u)
 	}
 	return err
 }

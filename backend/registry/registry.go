@@ -74,8 +74,9 @@ type Options struct {
 	// as many connections as requests.
 	Transport http.RoundTripper
 	// ChunkSize is the number of bytes that are sent in one request, for
-	// registries behind proxies that limit requests. An upload in chunks goes
-	// on where a broken connection has left it. 0 sends a blob in one request.
+	// registries behind proxies that limit requests. 0 sends a blob in one
+	// request. Either way, an upload goes on where a broken connection has left
+	// it, if the registry can tell where that is.
 	ChunkSize int64
 	// NoDelete says that the registry deletes neither tags nor blobs.
 	NoDelete bool
@@ -103,6 +104,7 @@ type Backend struct {
 
 	mu      sync.Mutex
 	refused map[string]int // mounts refused in a row, by source repository
+	uploads uploads
 }
 
 var (
