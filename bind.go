@@ -8,6 +8,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/backend/wrap"
+	"github.com/larder-build/larder/manifest/buildkit"
 	"github.com/larder-build/larder/scope"
 )
 
@@ -161,7 +162,11 @@ func (b *binder) at(l Located) int {
 }
 
 func (b *binder) place(l Located, store backend.Backend) Place {
-	return Place{Located: l, Target: Target{Backend: store, Ref: l.Name, Scope: l.Scope}}
+	t := Target{Backend: store, Ref: l.Name, Scope: l.Scope}
+	if l.At.Type() == backend.TypeInline {
+		t.Encoding = buildkit.Inline
+	}
+	return Place{Located: l, Target: t}
 }
 
 // read adds a place to read from, or several if it is a location with as many

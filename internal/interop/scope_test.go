@@ -37,7 +37,7 @@ func planned(t *testing.T, dir, base, branch string) build {
 	for flag := range strings.Lines(string(out)) {
 		name, value, _ := strings.Cut(strings.TrimSpace(flag), "=")
 		// The client has no credentials of its own, and larder prints none.
-		for _, field := range strings.Split(base, ",") {
+		for field := range strings.SplitSeq(base, ",") {
 			if strings.HasPrefix(field, "secret_access_key=") {
 				value += "," + field
 			}
