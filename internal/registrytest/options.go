@@ -98,6 +98,9 @@ type Manifests struct {
 	QuayNoCaches bool
 	// HarborNoIndexes answers 404 to an index of blobs (goharbor/harbor#14774).
 	HarborNoIndexes bool
+	// ArtifactoryNoCaches refuses manifests of caches, whose config is of a kind
+	// that it does not know (moby/buildkit#2220).
+	ArtifactoryNoCaches bool
 	// NexusNoRepush refuses to write a tag that exists, even with the same
 	// manifest (docker/buildx#786, GoogleContainerTools/jib#3057).
 	NexusNoRepush bool

@@ -15,6 +15,8 @@ func (s *Server) refuse(doc document) *Failure {
 	switch {
 	case o.QuayNoCaches && doc.isCache():
 		return &Failure{Status: http.StatusUnauthorized, Code: "UNAUTHORIZED", Message: "access to the requested resource is not authorized"}
+	case o.ArtifactoryNoCaches && doc.isCache():
+		return errManifestInvalid("manifest invalid")
 	case o.ECRNoIndexes && doc.isCacheIndex():
 		return &Failure{
 			Status: http.StatusBadRequest, Code: "MANIFEST_INVALID",

@@ -62,6 +62,8 @@ func TestRefusals(t *testing.T) {
 		{"ecr, immutable", registrytest.Manifests{ECRImmutable: true}, oci, image, "400 TAG_INVALID", "'v1' already exists in the 'a' repository"},
 		{"quay, cache", registrytest.Manifests{QuayNoCaches: true}, oci, cacheManifest(t), "401 UNAUTHORIZED", ""},
 		{"quay, image", registrytest.Manifests{QuayNoCaches: true}, oci, image, "201", ""},
+		{"artifactory, cache", registrytest.Manifests{ArtifactoryNoCaches: true}, oci, cacheManifest(t), "400 MANIFEST_INVALID", ""},
+		{"artifactory, image", registrytest.Manifests{ArtifactoryNoCaches: true}, oci, image, "201", ""},
 		{"harbor, index of blobs", registrytest.Manifests{HarborNoIndexes: true, AnyChildren: true}, index, cacheIndex(t), "404 NOT_FOUND", ""},
 		{"nexus, same again", registrytest.Manifests{NexusNoRepush: true}, oci, other, "400 BLOB_UPLOAD_INVALID", "does not allow updating assets"},
 	}
