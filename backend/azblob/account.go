@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
@@ -113,13 +114,28 @@ func (a account) client(name string, t *transport) (*container.Client, error) {
 	}
 	tokens := a.tokens
 	if tokens == nil {
-		chain, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: azcore.ClientOptions{Transport: t}})
+		chain, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{
+			ClientOptions: azcore.ClientOptions{Transport: t, Cloud: cloudOf(a.url.Hostname())},
+		})
 		if err != nil {
 			return nil, &tokenError{err}
 		}
 		tokens = chain
 	}
 	return container.NewClient(where.String(), tokenCredential{tokens}, opts)
+}
+
+// cloudOf returns the cloud that issues tokens for a host; the zero value leaves
+// it to the environment, and else is the public one.
+func cloudOf(host string) cloud.Configuration {
+	switch {
+	case strings.HasSuffix(host, ".core.usgovcloudapi.net"):
+		return cloud.AzureGovernment
+	case strings.HasSuffix(host, ".core.chinacloudapi.cn"):
+		return cloud.AzureChina
+	default:
+		return cloud.Configuration{}
+	}
 }
 
 // clientOptions are those of a client that repeats nothing: wrappers do.

@@ -247,6 +247,30 @@ func TestDefaultChain(t *testing.T) {
 	}
 }
 
+// TestDefaultChainOfClouds asks those for tokens who issue them for the account.
+func TestDefaultChainOfClouds(t *testing.T) {
+	for name, value := range map[string]string{"AZURE_TENANT_ID": "tenant", "AZURE_CLIENT_ID": "client", "AZURE_CLIENT_SECRET": "s3cret-of-client"} {
+		t.Setenv(name, value)
+	}
+	for accountURL, want := range map[string]string{
+		"https://acme.blob.core.windows.net":       "login.microsoftonline.com",
+		"https://acme.blob.core.usgovcloudapi.net": "login.microsoftonline.us",
+		"https://acme.blob.core.chinacloudapi.cn":  "login.chinacloudapi.cn",
+	} {
+		var asked atomic.Value
+		ctx, cancel := context.WithCancel(t.Context())
+		b := open(t, azblob.Options{AccountURL: accountURL, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			asked.CompareAndSwap(nil, r.URL.Host)
+			cancel() // or the chain would try again
+			return nil, errors.New("enough")
+		})})
+		_, err := b.GetRef(ctx, "main")
+		if got := asked.Load(); err == nil || got != want {
+			t.Errorf("GetRef() at %s = %v, asked %v for a token, want %s", accountURL, err, got, want)
+		}
+	}
+}
+
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -105,3 +105,37 @@ type timeout struct{}
 
 func (timeout) Error() string        { return "i/o timeout" }
 func (timeout) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// TestAnswersOfOthers reads through somebody who answers as the service does
+// not: no byte of another range is handed out.
+func TestAnswersOfOthers(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		status       int
+		contentRange string
+		off          int64
+	}{
+		{"no range", http.StatusOK, "", 5},
+		{"another range", http.StatusPartialContent, "bytes 0-9/20", 5},
+		{"malformed range", http.StatusPartialContent, "pages 5-9/20", 5},
+		{"not modified", http.StatusNotModified, "", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, opts := fake(t, azuretest.Options{})
+			opts.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+				resp := answer(r, tt.status, "0123456789")
+				if tt.contentRange != "" {
+					resp.Header.Set("Content-Range", tt.contentRange)
+				}
+				if tt.status == http.StatusNotModified {
+					resp.Header.Set("X-Ms-Error-Code", "ConditionNotMet")
+				}
+				return resp, nil
+			})
+			data, err := read(t.Context(), open(t, opts), describe(content(1, 20)), tt.off, -1)
+			if !errors.Is(err, backend.ErrUnavailable) || len(data) > 0 {
+				t.Errorf("Open(%d, -1) = %q, %v, want %v", tt.off, data, err, backend.ErrUnavailable)
+			}
+		})
+	}
+}

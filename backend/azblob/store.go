@@ -85,10 +85,37 @@ func (s *store) Get(ctx context.Context, key string, off, n int64) (io.ReadClose
 		return nil, bucket.Object{}, errDirectory()
 	}
 	o := bucket.Object{Size: value(resp.ContentLength, -1), Version: versionOf(resp.ETag), ModTime: value(resp.LastModified, time.Time{})}
+	if err := checkRange(span, resp); err != nil {
+		_ = resp.Body.Close()
+		return nil, bucket.Object{}, err
+	}
 	if resp.ContentRange != nil {
-		o.Size = totalOf(*resp.ContentRange)
+		_, o.Size = parseContentRange(*resp.ContentRange)
 	}
 	return &reader{ctx, resp.Body}, o, nil
+}
+
+// checkRange returns an error unless the answer is the range asked for. It
+// always is the service's; somebody in between may have no ranges, or answer
+// that nothing was modified, which the SDK takes for a success.
+func checkRange(span blob.HTTPRange, resp blob.DownloadStreamResponse) error {
+	start := int64(0)
+	switch {
+	case resp.ErrorCode != nil:
+		return unexpected("%s in place of content", *resp.ErrorCode)
+	case resp.ContentRange != nil:
+		start, _ = parseContentRange(*resp.ContentRange)
+	case span != blob.HTTPRange{}:
+		return unexpected("no range, asked for the bytes from %d on", span.Offset)
+	}
+	if start != span.Offset {
+		return unexpected("the bytes from %d on, asked for those from %d on", start, span.Offset)
+	}
+	return nil
+}
+
+func unexpected(format string, args ...any) error {
+	return &bucket.Failure{Kind: backend.ErrUnavailable, Err: fmt.Errorf("answered "+format, args...)}
 }
 
 // isDirectory reports whether metadata is that of a directory, which accounts
@@ -106,13 +133,14 @@ func errDirectory() error {
 	return &bucket.Failure{Kind: backend.ErrNotFound, Err: errors.New("there is a directory of this name")}
 }
 
-// totalOf reads "bytes 0-9/100", or returns -1.
-func totalOf(contentRange string) int64 {
-	var first, last, total int64
-	if _, err := fmt.Sscanf(contentRange, "bytes %d-%d/%d", &first, &last, &total); err != nil {
-		return -1
+// parseContentRange reads "bytes 0-9/100": the first byte sent and how many
+// there are. What cannot be read is -1.
+func parseContentRange(header string) (start, total int64) {
+	var last int64
+	if _, err := fmt.Sscanf(header, "bytes %d-%d/%d", &start, &last, &total); err != nil {
+		return -1, -1
 	}
-	return total
+	return start, total
 }
 
 // reader is a blob's body. It ends with its context.
