@@ -85,6 +85,16 @@ type connection struct {
 	bucket string
 }
 
+// fakePage is how many objects the server in this process lists at once.
+const fakePage = 50
+
+func (s server) pageSize() int {
+	if s.fake != nil {
+		return fakePage
+	}
+	return 1000
+}
+
 // conformance runs the suite against a server.
 func (s server) conformance(t *testing.T, skip map[string]string, refuses func(string) bool) {
 	t.Helper()
@@ -115,8 +125,9 @@ func (s server) conformance(t *testing.T, skip map[string]string, refuses func(s
 		Skip:        skip,
 		Refuses:     refuses,
 		PartSize:    s.partSize,
-		PageSize:    1000,
-		MaxDocument: 8 << 20,
+		PageSize:    s.pageSize(),
+		MaxDocument: 2 << 20,
+		Rounds:      10,
 		AgeStep:     time.Second,
 	})
 }
@@ -158,7 +169,7 @@ func TestConformance(t *testing.T) {
 				region = "auto"
 			}
 			fake := s3test.New(t, s3test.Options{
-				Quirks: tt.server, Region: region, Keys: map[string]string{accessKey: secretKey},
+				Quirks: tt.server, Region: region, PageSize: fakePage, Keys: map[string]string{accessKey: secretKey},
 			})
 			server{endpoint: fake.URL, quirks: tt.quirks, region: region, fake: fake, partSize: tt.partSize}.conformance(t, nil, nil)
 		})
