@@ -105,7 +105,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.copyCommand(), a.mergeCommand(), a.lsCommand(), a.inspectCommand(),
 		a.verifyCommand(), a.diffCommand(), a.rmCommand(), a.scopeCommand(), a.promoteCommand(), a.explainCommand(),
-		a.doctorCommand(), a.versionCommand(),
+		a.saveCommand(), a.restoreCommand(), a.lookupCommand(), a.keyCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	root.AddCommand(a.helpTopics()...)
 	return root

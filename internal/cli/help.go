@@ -150,6 +150,22 @@ ls
              cache was made), totals, scope {kind, ref, target, platform} (where
              the name tells more than a branch of that name), error}
 
+save
+  schema, key
+  directories[] {name, files, bytes, layers, written {blobs, bytes}, delta}
+  targets[], degradations[] as of copy, if anything was published
+  nanoseconds
+
+restore, lookup
+  schema, hit, exact, key, source, ref
+  directories[] {name, path, files, bytes, fetched {blobs, bytes}, present
+                {blobs, bytes}, removed[]}; not of lookup
+  sources[], degradations[] as of merge
+  nanoseconds
+
+key
+  key
+
 rm
   schema, location, removed[]
 

@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/larder-build/larder"
+)
+
+const restoreHelp = `Bring back the directories that "larder save" stored under a key.
+
+Of several locations the first that has the key serves it. If none has it, the
+newest key that begins with the first --restore-key is taken, and so on. Without
+any, the status is 0 all the same, and the answer says that it is a miss.
+
+Relative paths are restored below --into. What a directory has already is not
+fetched, what was not saved stays there unless --exact is given, and a directory
+changes only when everything for it has been fetched and checked.`
+
+const lookupHelp = `Say which key "larder restore" would restore, and from where, without fetching it.
+The status is 3 if there is none.`
+
+// keyFlags are the flags of restore and lookup.
+type keyFlags struct {
+	from []string
+	key  string
+	opts larder.RestoreOptions
+}
+
+func (a *app) addKeyFlags(cmd *cobra.Command, k *keyFlags) {
+	flags := cmd.Flags()
+	flags.StringArrayVar(&k.from, "from", nil, "`LOCATION` to look in; may be repeated, the best first")
+	flags.StringVar(&k.key, "key", "", "`KEY` to look for")
+	flags.StringArrayVar(&k.opts.Prefixes, "restore-key", nil, "`PREFIX` of keys to fall back to; may be repeated, the best first")
+	a.requireLocations(cmd, "from")
+	_ = cmd.MarkFlagRequired("key")
+}
+
+// restoreCommand returns "larder restore".
+func (a *app) restoreCommand() *cobra.Command {
+	var k keyFlags
+	var failOnMiss bool
+	cmd := a.command("restore --from LOCATION [--from LOCATION]... --key KEY [flags]", "Bring back the directories of a key", restoreHelp, cobra.NoArgs,
+		func(ctx context.Context, _ []string) error { return a.restore(ctx, &k, failOnMiss) })
+	a.addKeyFlags(cmd, &k)
+	flags := cmd.Flags()
+	flags.StringVar(&k.opts.Into, "into", "", "`DIR` that relative paths are restored to; the working directory by default")
+	flags.BoolVar(&k.opts.Exact, "exact", false, "remove what is in the directories and was not saved")
+	flags.BoolVar(&k.opts.Extract.Owners, "owners", false, "give the files to whom they belonged")
+	flags.BoolVar(&k.opts.Extract.Xattrs, "xattrs", false, "set extended attributes")
+	flags.BoolVar(&failOnMiss, "fail-on-miss", false, "exit with status 3 if there is no key to restore")
+	return cmd
+}
+
+// lookupCommand returns "larder lookup".
+func (a *app) lookupCommand() *cobra.Command {
+	var k keyFlags
+	cmd := a.command("lookup --from LOCATION [--from LOCATION]... --key KEY [flags]", "Say which key would be restored", lookupHelp, cobra.NoArgs,
+		func(ctx context.Context, _ []string) error { return a.lookup(ctx, &k) })
+	a.addKeyFlags(cmd, &k)
+	return cmd
+}
+
+// restored is the JSON document of restore and lookup.
+type restored struct {
+	Schema string `json:"schema"`
+	*larder.Found
+	Directories []*larder.RestoredDirectory `json:"directories,omitempty"`
+	Nanoseconds time.Duration               `json:"nanoseconds"`
+	Error       *errorJSON                  `json:"error,omitempty"`
+}
+
+func (a *app) restore(ctx context.Context, k *keyFlags, failOnMiss bool) error {
+	places, err := a.open(ctx, use{what: "--from"}, k.from...)
+	if err != nil {
+		return err
+	}
+	defer closeAll(places)
+	start := a.Now()
+	k.opts.Snapshots = a.snapshots()
+	out, err := larder.Restore(ctx, k.key, targets(places), k.opts)
+	took := a.Now().Sub(start)
+	a.warnOfSources(out.Found)
+	if err == nil && failOnMiss && !out.Hit {
+		err = missed(k.key)
+	}
+	return a.found(err, restored{larder.Schema, out.Found, out.Directories, took, failed(err)})
+}
+
+func (a *app) lookup(ctx context.Context, k *keyFlags) error {
+	places, err := a.open(ctx, use{what: "--from"}, k.from...)
+	if err != nil {
+		return err
+	}
+	defer closeAll(places)
+	start := a.Now()
+	out, err := larder.Lookup(ctx, k.key, targets(places), k.opts)
+	a.warnOfSources(out)
+	if err == nil && !out.Hit {
+		err = missed(k.key)
+	}
+	return a.found(err, restored{Schema: larder.Schema, Found: out, Nanoseconds: a.Now().Sub(start), Error: failed(err)})
+}
+
+func missed(key string) error {
+	return &nothingError{text: fmt.Sprintf("there is no directory under the key %q, nor under one that begins with a --restore-key", key)}
+}
+
+// warnOfSources prints what is wrong with sources. That one has nothing is what
+// chains are for.
+func (a *app) warnOfSources(f *larder.Found) {
+	for _, d := range f.Degradations {
+		if d.Kind != larder.SourceMissing {
+			a.warnOf(d)
+		}
+	}
+}
+
+// found prints what was found and restored, and returns err.
+func (a *app) found(err error, out restored) error {
+	if a.quiet && !a.json {
+		return err
+	}
+	return errors.Join(err, a.answer(out, func(w io.Writer) {
+		switch {
+		case err != nil:
+			return
+		case !out.Hit:
+			_, _ = fmt.Fprintln(w, a.out.yellow("miss"))
+			return
+		}
+		for _, d := range out.Directories {
+			_, _ = fmt.Fprintf(w, "%s: wrote %s (%s), fetched %s, kept %s\n", printable(d.Path), count(d.Files, "name"), bytesText(d.Bytes), blobs(d.Fetched), blobs(d.Present))
+		}
+		how := "exact"
+		if !out.Exact {
+			how = "fallback"
+		}
+		_, _ = fmt.Fprintf(w, "%s: %s from %s %s, in %s\n", printable(out.Key), a.out.green(how), printable(out.Source), printable(out.Ref), elapsed(out.Nanoseconds))
+	}))
+}

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/larder-build/larder"
+	"github.com/larder-build/larder/blob/compress"
+)
+
+const saveHelp = `Store directories under a key, so that "larder restore" brings them back.
+
+What has not changed since the directories were last saved or restored here is not
+read again, and of a change only a few layers are sent. If nothing has changed,
+nothing is sent. Other keys of the same ref stay.
+
+The directories are kept in the location's refs with ".dirs" added to their names,
+which BuildKit does not write to.`
+
+// saveCommand returns "larder save".
+func (a *app) saveCommand() *cobra.Command {
+	var to []string
+	var key, compression string
+	var opts larder.SaveOptions
+	cmd := a.command("save --to LOCATION [--to LOCATION]... --key KEY [flags] PATH...", "Store directories under a key", saveHelp, cobra.MinimumNArgs(1),
+		func(ctx context.Context, paths []string) error {
+			if err := parseCompression(compression, &opts); err != nil {
+				return err
+			}
+			return a.save(ctx, key, paths, to, opts)
+		})
+	cmd.ValidArgsFunction = nil
+	flags := cmd.Flags()
+	flags.StringArrayVar(&to, "to", nil, "`LOCATION` to save to; may be repeated")
+	flags.StringVar(&key, "key", "", "`KEY` to save under, see \"larder key\"")
+	flags.StringVar(&compression, "compression", "", "`TYPE[:LEVEL]` of the layers: zstd (the default), gzip, estargz or uncompressed")
+	flags.BoolVar(&opts.Keep.Deterministic, "deterministic", false, "leave out times, so that equal trees give equal layers")
+	flags.BoolVar(&opts.Keep.Owners, "owners", false, "keep who owns the files")
+	flags.BoolVar(&opts.Keep.Xattrs, "xattrs", false, "keep extended attributes")
+	a.requireLocations(cmd, "to")
+	_ = cmd.MarkFlagRequired("key")
+	return cmd
+}
+
+// parseCompression reads "zstd:3".
+func parseCompression(text string, opts *larder.SaveOptions) error {
+	if text == "" {
+		return nil
+	}
+	name, level, leveled := strings.Cut(text, ":")
+	opts.Compression = compress.Compression(name)
+	if leveled {
+		n, err := strconv.Atoi(level)
+		if err != nil {
+			return usagef("--compression: %q: want TYPE:LEVEL, such as zstd:3", text)
+		}
+		opts.Level = n
+	}
+	if err := compress.CheckLevel(opts.Compression, opts.Level); err != nil {
+		return usagef("--compression: %w", err)
+	}
+	return nil
+}
+
+// saved is the JSON document of save.
+type saved struct {
+	Schema string `json:"schema"`
+	*larder.SaveReport
+	Nanoseconds time.Duration `json:"nanoseconds"`
+	Error       *errorJSON    `json:"error,omitempty"`
+}
+
+func (a *app) save(ctx context.Context, key string, paths, to []string, opts larder.SaveOptions) error {
+	places, err := a.open(ctx, use{what: "--to", write: true}, to...)
+	if err != nil {
+		return err
+	}
+	defer closeAll(places)
+	dirs := make([]larder.Directory, len(paths))
+	for i, path := range paths {
+		dirs[i].Path = path
+	}
+	start := a.Now()
+	opts.Snapshots = a.snapshots()
+	opts.Export.Now = a.Now
+	report, err := larder.Save(ctx, key, dirs, targets(places), opts)
+	took := a.Now().Sub(start)
+	if report.Report != nil {
+		a.warnAll(report.Degradations)
+		for _, t := range report.Targets {
+			a.warnAll(t.Degradations)
+		}
+	}
+	if a.quiet && !a.json {
+		return err
+	}
+	return errors.Join(err, a.answer(saved{larder.Schema, report, took, failed(err)}, func(w io.Writer) {
+		if err == nil {
+			a.savedSummary(w, report, took)
+		}
+	}))
+}
+
+func (a *app) savedSummary(w io.Writer, r *larder.SaveReport, took time.Duration) {
+	for _, d := range r.Directories {
+		_, _ = fmt.Fprintf(w, "%s: %s in %s (%s), made %s\n", printable(d.Name), count(d.Files, "name"), count(d.Layers, "layer"), bytesText(d.Bytes), blobs(d.Written))
+	}
+	outcome := "published"
+	if r.Report == nil {
+		outcome = "unchanged"
+	}
+	_, _ = fmt.Fprintf(w, "%s: %s in %s\n", printable(r.Key), a.out.green(outcome), elapsed(took))
+}
+
+// snapshots returns the directory in which the state of saved and restored
+// directories is remembered: in that for caches which the XDG Base Directory
+// Specification and Windows give to users.
+func (a *app) snapshots() string {
+	for _, place := range [][]string{{a.Getenv("XDG_CACHE_HOME")}, {a.Getenv("LocalAppData")}, {a.Getenv("HOME"), ".cache"}} {
+		if filepath.IsAbs(place[0]) {
+			return filepath.Join(append(place, "larder", "directories")...)
+		}
+	}
+	return ""
+}

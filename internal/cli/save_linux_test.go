@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// inProject makes a directory with a tree to save the working directory.
+func inProject(t *testing.T) shell {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	for name, content := range map[string]string{"modules/a/index.js": "a", "modules/b/index.js": "b", "go.sum": "sums"} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(content), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return shell{env: map[string]string{"XDG_CACHE_HOME": t.TempDir()}}
+}
+
+func (s shell) must(t *testing.T, args ...string) string {
+	t.Helper()
+	got := s.run(t.Context(), args...)
+	if got.status != 0 || got.err != "" {
+		t.Fatalf("larder %q: status %d: %s", args, got.status, got.err)
+	}
+	return got.out
+}
+
+// answer is what a program reads of save and restore --json.
+type answer struct {
+	Schema, Key string
+	Hit, Exact  bool
+	Directories []struct {
+		Files            int
+		Written, Fetched struct{ Blobs int }
+	}
+	Error *errorJSON
+}
+
+// document runs a command with --json and reads what it prints.
+func (s shell) document(t *testing.T, args ...string) answer {
+	t.Helper()
+	var doc answer
+	got := s.run(t.Context(), append(args, "--json")...)
+	if err := json.Unmarshal([]byte(got.out), &doc); err != nil {
+		t.Fatalf("larder %q: %v: %s", args, err, got.out)
+	}
+	return doc
+}
+
+func TestSaveRestoreLookup(t *testing.T) {
+	s := inProject(t)
+	const store = "local:store?tag=main"
+	if got := s.document(t, "save", "--to", store, "--key", "deps-1", "modules"); got.Key != "deps-1" || got.Directories[0].Files != 5 || got.Directories[0].Written.Blobs != 1 || got.Error != nil {
+		t.Errorf("save printed %+v", got)
+	}
+	if got := s.must(t, "save", "--to", store, "--key", "deps-1", "modules"); !strings.Contains(got, "unchanged") && !strings.Contains(got, "published") {
+		t.Errorf("save again printed %q", got)
+	}
+	if err := os.RemoveAll("modules"); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.document(t, "restore", "--from", store, "--key", "deps-2", "--restore-key", "deps-"); !got.Hit || got.Exact || got.Key != "deps-1" || got.Directories[0].Fetched.Blobs != 1 {
+		t.Errorf("restore printed %+v", got)
+	}
+	if data, err := os.ReadFile("modules/b/index.js"); err != nil || string(data) != "b" {
+		t.Errorf("restored file reads as %q, %v", data, err)
+	}
+	if got := s.must(t, "lookup", "--from", store, "--key", "deps-1"); !strings.HasPrefix(got, "deps-1: exact from type=local,src=store main.dirs") {
+		t.Errorf("lookup printed %q", got)
+	}
+	if got := s.must(t, "restore", "--from", "local:none?tag=x", "--from", store, "--key", "deps-1", "--into", "elsewhere"); !strings.Contains(got, "exact") {
+		t.Errorf("restore from the second location printed %q", got)
+	}
+	if _, err := os.Stat("elsewhere/modules/a/index.js"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRestoreMisses(t *testing.T) {
+	s := inProject(t)
+	from := []string{"--from", "local:store?tag=main", "--key", "deps"}
+	s.must(t, "save", "--to", "local:store?tag=main", "--key", "other", "modules")
+	if got := s.document(t, append([]string{"restore"}, from...)...); got.Hit || got.Error != nil {
+		t.Errorf("restore printed %+v", got)
+	}
+	for _, args := range [][]string{append([]string{"lookup"}, from...), append([]string{"restore", "--fail-on-miss"}, from...)} {
+		if got := s.run(t.Context(), args...); got.status != statusNothing || !strings.Contains(got.err, `"deps"`) {
+			t.Errorf("larder %q: status %d, want %d: %s", args, got.status, statusNothing, got.err)
+		}
+	}
+}
+
+func TestSaveBadInput(t *testing.T) {
+	s := inProject(t)
+	to := []string{"save", "--to", "local:store?tag=main"}
+	tests := []struct {
+		name   string
+		args   []string
+		status int
+		want   string
+	}{
+		{"no key", append(to, "modules"), statusUsage, `"key"`},
+		{"empty key", append(to, "--key", "", "modules"), statusFailed, "key"},
+		{"no path", append(to, "--key", "k"), statusUsage, "arg"},
+		{"unknown compression", append(to, "--key", "k", "--compression", "lzma", "modules"), statusUsage, "lzma"},
+		{"no level", append(to, "--key", "k", "--compression", "zstd:high", "modules"), statusUsage, "zstd:3"},
+		{"level out of range", append(to, "--key", "k", "--compression", "gzip:12", "modules"), statusUsage, "1 to 9"},
+		{"no such directory", append(to, "--key", "k", "none"), statusFailed, "none"},
+		{"a file", append(to, "--key", "k", "go.sum"), statusFailed, "go.sum"},
+	}
+	for _, tt := range tests {
+		if got := s.run(t.Context(), tt.args...); got.status != tt.status || !strings.Contains(got.err, tt.want) {
+			t.Errorf("%s: status %d, want %d, and %q in %q", tt.name, got.status, tt.status, tt.want, got.err)
+		}
+	}
+}
+
+func TestKey(t *testing.T) {
+	s := inProject(t)
+	s.env["BRANCH"] = "main"
+	first := s.must(t, "key", `deps-{{os}}-{{arch}}-{{env "BRANCH"}}-{{hash "go.sum" "modules/*/index.js"}}`)
+	if want := "deps-linux-"; !strings.HasPrefix(first, want) || !strings.Contains(first, "-main-") || len(first) < 30 {
+		t.Errorf("key is %q, want %s... with main and a digest", first, want)
+	}
+	if err := os.WriteFile("modules/a/index.js", []byte("changed"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if again := s.must(t, "key", `deps-{{os}}-{{arch}}-{{env "BRANCH"}}-{{hash "go.sum" "modules/*/index.js"}}`); again == first {
+		t.Errorf("key stays %q when a file changes", again)
+	}
+	for name, args := range map[string]struct {
+		template string
+		status   int
+	}{
+		"no such file": {`{{hash "none"}}`, statusFailed}, "malformed": {`{{hash`, statusUsage}, "unknown function": {`{{user}}`, statusUsage}, "empty": {``, statusUsage},
+	} {
+		if got := s.run(t.Context(), "key", args.template); got.status != args.status || got.err == "" {
+			t.Errorf("%s: status %d, want %d: %s", name, got.status, args.status, got.err)
+		}
+	}
+}
