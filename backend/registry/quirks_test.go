@@ -27,39 +27,48 @@ func TestServicesRefusals(t *testing.T) {
 		before   bool // there has to be a cache before
 	}{
 		{
-			"ECR, index", registrytest.Options{Manifests: registrytest.Manifests{ECRNoIndexes: true, AnyChildren: true}},
+			"ECR, index",
+			registrytest.Options{Manifests: registrytest.Manifests{ECRNoIndexes: true, AnyChildren: true}},
 			buildkit.OCIIndex, backend.ErrInvalid, "Invalid JSON syntax", false,
 		},
 		{
-			"ECR, no repository", registrytest.Options{Manifests: registrytest.Manifests{ECRNoCreate: true}},
+			"ECR, no repository",
+			registrytest.Options{Manifests: registrytest.Manifests{ECRNoCreate: true}},
 			"", backend.ErrNotFound, "The repository with name", false,
 		},
 		{
-			"ECR, immutable tag", registrytest.Options{Manifests: registrytest.Manifests{ECRImmutable: true}},
+			"ECR, immutable tag",
+			registrytest.Options{Manifests: registrytest.Manifests{ECRImmutable: true}},
 			"", backend.ErrExists, "cannot be overwritten because the repository is immutable", true,
 		},
 		{
-			"Quay", registrytest.Options{Manifests: registrytest.Manifests{QuayNoCaches: true}},
+			"Quay",
+			registrytest.Options{Manifests: registrytest.Manifests{QuayNoCaches: true}},
 			"", backend.ErrDenied, "not authorized", false,
 		},
 		{
-			"Harbor, index", registrytest.Options{Manifests: registrytest.Manifests{HarborNoIndexes: true, AnyChildren: true}},
+			"Harbor, index",
+			registrytest.Options{Manifests: registrytest.Manifests{HarborNoIndexes: true, AnyChildren: true}},
 			buildkit.OCIIndex, backend.ErrNotFound, "leave out image-manifest=false", false,
 		},
 		{
-			"Nexus", registrytest.Options{Manifests: registrytest.Manifests{NexusNoRepush: true}},
+			"Nexus",
+			registrytest.Options{Manifests: registrytest.Manifests{NexusNoRepush: true}},
 			"", backend.ErrExists, "does not allow updating assets", true,
 		},
 		{
-			"Artifactory", registrytest.Options{Manifests: registrytest.Manifests{ArtifactoryNoCaches: true}},
+			"Artifactory",
+			registrytest.Options{Manifests: registrytest.Manifests{ArtifactoryNoCaches: true}},
 			"", backend.ErrInvalid, "manifest invalid", false,
 		},
 		{
-			"a CDN", registrytest.Options{MaxBody: 4000},
+			"a CDN",
+			registrytest.Options{MaxBody: 4000},
 			"", backend.ErrTooLarge, "upload in chunks below it", false,
 		},
 		{
-			"Docker Hub, pulls", registrytest.Options{Reads: registrytest.Reads{DockerHubPulls: 1}},
+			"Docker Hub, pulls",
+			registrytest.Options{Reads: registrytest.Reads{DockerHubPulls: 1}},
 			"", backend.ErrLimited, "You have reached your pull rate limit", true,
 		},
 	} {
