@@ -4,7 +4,6 @@ import (
 	"crypto/md5" //nolint:gosec // what the service uses
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc64"
 	"io"
@@ -190,5 +189,3 @@ func (f *Failure) xml(id string, now time.Time) string {
 	}
 	return text + `</Error>`
 }
-
-var errNoRange = errors.New("no range")
