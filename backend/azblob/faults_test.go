@@ -99,30 +99,40 @@ func TestFaultsAtBlocks(t *testing.T) {
 // turn, for good: no blob becomes visible, and what was staged waits for nobody.
 func TestBrokenUploadsShowNothing(t *testing.T) {
 	s, opts := fake(t, azuretest.Options{})
-	p := faultproxy.New(t, "http://"+s.Host)
-	opts.AccountURL, opts.BlockSize = p.URL+"/"+azuretest.Account, 1000
+	opts.BlockSize = 1000
 	data := content(1, 10_000)
+	var group errgroup.Group
 	for n := range 11 {
-		p.Heal()
+		p, own := faultproxy.New(t, "http://"+s.Host), opts
+		own.AccountURL, own.Prefix = p.URL+"/"+azuretest.Account, fmt.Sprint(n)
+		b := open(t, own)
 		p.Inject(faultproxy.Fault{Kind: faultproxy.Reset, Skip: n, Times: -1})
-		err := open(t, opts).Put(t.Context(), describe(data), stream(data))
-		if _, temporary := backend.Temporary(err); !errors.Is(err, backend.ErrUnavailable) || !temporary {
-			t.Errorf("Put(broken at request %d) = %v, want a temporary %v", n+1, err, backend.ErrUnavailable)
-		}
-		if names := s.Names("cache"); len(names) > 0 {
-			t.Fatalf("Put(broken at request %d) leaves %q, want nothing to be seen", n+1, names)
-		}
+		group.Go(func() error {
+			err := b.Put(t.Context(), describe(data), stream(data))
+			if _, temporary := backend.Temporary(err); !errors.Is(err, backend.ErrUnavailable) || !temporary {
+				return fmt.Errorf("Put(broken at request %d) = %w, want a temporary %w", n+1, err, backend.ErrUnavailable)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+	if names := s.Names("cache"); len(names) > 0 {
+		t.Fatalf("broken uploads leave %q, want nothing to be seen", names)
 	}
 	if s.Staged("cache") == 0 {
 		t.Error("no block was staged: the uploads were not disturbed in their middle")
 	}
-	p.Heal()
-	put(t, open(t, opts), data)
-	if got, ok := s.Get("cache", "blobs/"+describe(data).Digest.String()); !ok || string(got) != string(data) {
-		t.Errorf("Put(after all) has stored %d bytes, want what was put", len(got))
+	for n := range 11 {
+		opts.Prefix = fmt.Sprint(n)
+		put(t, open(t, opts), data)
+		if got, ok := s.Get("cache", opts.Prefix+"/blobs/"+describe(data).Digest.String()); !ok || string(got) != string(data) {
+			t.Errorf("Put(after all) has stored %d bytes, want what was put", len(got))
+		}
 	}
 	if n := s.Staged("cache"); n > 0 {
-		t.Errorf("%d blocks are staged after the blob was written, want none", n)
+		t.Errorf("%d blocks are staged after the blobs were written, want none", n)
 	}
 }
 
