@@ -61,10 +61,15 @@ func (f format) oddities() int {
 // formats are the ways to export to a kind of place that are to be tried.
 // BuildKit writes to object stores in one form, and heeds no compression there.
 func formats(k kind) []format {
-	if k.encoding == flat {
-		return []format{{"max", "gzip", flat}, {"min", "gzip", flat}}
-	}
 	var all []format
+	if k.encoding == flat {
+		for _, mode := range modes {
+			if *full || k.isPrincipal() || mode == modes[0] {
+				all = append(all, format{mode, compressions[0], flat})
+			}
+		}
+		return all
+	}
 	for _, mode := range modes {
 		for _, compression := range compressions {
 			for _, form := range forms {

@@ -38,7 +38,7 @@ func TestInline(t *testing.T) {
 // TestInlineInRegistry is the same with images that BuildKit has pushed.
 func TestInlineInRegistry(t *testing.T) {
 	d := newDaemon(t)
-	for _, k := range []kind{openReg, tokenReg, debianReg} {
+	for _, k := range []kind{openReg, tokenReg} {
 		t.Run(k.name, func(t *testing.T) {
 			dir, cache, images := newContext(t, newSeed(), "main"), layout(t.TempDir()), newRepository(t, k.name)
 			golden := d.mustBuild(t, build{context: dir, exports: []string{maximal(cache, "main")}})

@@ -10,7 +10,7 @@ import (
 // each other, in a repository to which BuildKit has pushed all of them.
 func TestList(t *testing.T) {
 	d := newDaemon(t)
-	for _, k := range []kind{openReg, tokenReg, debianReg} {
+	for _, k := range []kind{openReg, debianReg} {
 		t.Run(k.name, func(t *testing.T) {
 			dir, r := newContext(t, newSeed(), "main"), newRepository(t, k.name)
 			d.mustBuild(t, build{context: dir, exports: []string{
