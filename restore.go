@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,11 +26,14 @@ type RestoreOptions struct {
 	Into string
 	// Exact removes what is in a directory and was not saved.
 	Exact bool
+	// Check does not rely on what is remembered of a directory, but reads its
+	// files to find out which layers it has.
+	Check bool
 	// Extract are the options of writing the files.
 	Extract archive.ExtractOptions
 	// Snapshots is the directory in which larder remembers what it has saved
-	// and restored where, so that it fetches only what has changed. Without it
-	// ("") every layer is fetched.
+	// and restored where, so that it need not read the files of a directory to
+	// know which layers it has. Without it ("") it reads them.
 	Snapshots string
 	// ReadLimit is the largest document to be read, in bytes.
 	ReadLimit int64
@@ -252,35 +254,14 @@ func (u *unpacking) run(ctx context.Context) error {
 	return u.memory.store(now)
 }
 
-// recall finds out which layers' content the directory still has.
-func (u *unpacking) recall(ctx context.Context) error {
-	snapshot := u.memory.load()
-	if snapshot == nil {
-		return nil
-	}
-	now, err := archive.Walk(ctx, u.Path, archive.WalkOptions{})
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	u.before = snapshot
-	u.position = make(map[blob.Digest]int)
-	whole := snapshot.Whole(now)
-	for i, l := range snapshot.Layers {
-		if whole[i] {
-			u.position[l.Digest] = i
-		}
-	}
-	return nil
-}
+// isDelta reports whether a layer replaces parts of those below it.
+func (u *unpacking) isDelta(i int) bool { return i >= len(u.dir.layers)-u.dir.deltas }
 
 // layers returns the stack, with those layers left out that are there.
 func (u *unpacking) layers() []archive.Layer {
 	stack := make([]archive.Layer, len(u.dir.layers))
 	for i, l := range u.dir.layers {
-		stack[i].Disjoint = i < len(u.dir.layers)-u.dir.deltas
+		stack[i].Disjoint = !u.isDelta(i)
 		if at, ok := u.position[l.Digest]; ok {
 			u.Present.add(l.Size)
 			if !stack[i].Disjoint {
@@ -322,7 +303,7 @@ func (u *unpacking) snapshot(out *archive.Extracted) *archive.Snapshot {
 	s := &archive.Snapshot{}
 	from := make(map[int]int) // positions in the earlier snapshot
 	for i, l := range u.dir.layers {
-		layer := archive.StackLayer{Digest: l.Digest, DiffID: l.DiffID, MediaType: l.MediaType, Size: l.Size, Delta: i >= len(u.dir.layers)-u.dir.deltas}
+		layer := archive.StackLayer{Digest: l.Digest, DiffID: l.DiffID, MediaType: l.MediaType, Size: l.Size, Delta: u.isDelta(i)}
 		if at, ok := u.position[l.Digest]; ok {
 			from[at] = i
 			layer.Entries, layer.Removed = u.before.Layers[at].Entries, u.before.Layers[at].Removed

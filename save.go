@@ -308,7 +308,7 @@ func (p *packing) make(ctx context.Context, i int) error {
 func (p *packing) write(ctx context.Context, out io.Writer, entries []archive.Entry) (compress.Layer, error) {
 	opts := compress.WriterOptions{Level: p.opts.Level, Concurrency: 1}
 	if p.opts.Compression == compress.Zstd {
-		note, err := archive.AppendList(nil, entries, false)
+		note, err := archive.AppendList(nil, p.opts.Keep.Kept(entries), false)
 		if err != nil {
 			return compress.Layer{}, err
 		}

@@ -220,6 +220,46 @@ func TestDamagedMemoryIsNone(t *testing.T) {
 	}
 }
 
+// TestRestoreReadsWhatItDoesNotRemember restores over trees of which nothing is
+// remembered, or not to be relied on.
+func TestRestoreReadsWhatItDoesNotRemember(t *testing.T) {
+	for _, remembered := range []bool{false, true} {
+		b, dir, into := newBed(t), project(t), t.TempDir()
+		settle(t, dir)
+		b.save(t, "deps-1", dir)
+		putFile(t, dir, "pkg04/file080", "changed")
+		putFile(t, dir, "pkg14/file280", "changed")
+		if err := os.Remove(filepath.Join(dir, "pkg07", "file150")); err != nil {
+			t.Fatal(err)
+		}
+		b.save(t, "deps-2", dir)
+		b.restore(t, "deps-2", into)
+		tree := filepath.Join(into, "node_modules")
+		// The same size and time, and other content.
+		path := filepath.Join(tree, "pkg11", "file220")
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		putFile(t, tree, "pkg11/file220", strings.Repeat("x", int(info.Size())))
+		if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
+			t.Fatal(err)
+		}
+		opts := larder.RestoreOptions{Into: into, Exact: true, Check: remembered}
+		if remembered {
+			opts.Snapshots = b.snapshots
+		}
+		restored, err := larder.Restore(t.Context(), "deps-2", []larder.Target{b.target}, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trees(t, dir, tree)
+		if d := restored.Directories[0]; d.Present.Blobs < 3 || d.Fetched.Blobs == 0 {
+			t.Errorf("remembered %t: fetched %+v, kept %+v", remembered, d.Fetched, d.Present)
+		}
+	}
+}
+
 func TestRestoreFallsBackToPrefixes(t *testing.T) {
 	older, newer := newBed(t), newBed(t)
 	dir := project(t)

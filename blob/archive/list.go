@@ -18,6 +18,9 @@ const (
 	listVersion      = 1
 	listWithStats    = 1 << 0
 	maxListExpansion = 1 << 30 // bytes
+	// removedBit marks what is removed, among the bits of a mode: package fs uses
+	// the lower nine and the upper ones.
+	removedBit = 1 << 9
 )
 
 // AppendList appends a list of entries to buf, with what identifies the state of
@@ -67,7 +70,11 @@ func appendEntry(b []byte, e *Entry, last string, stats bool) []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(shared))
 	b = appendText(b, e.Path[shared:])
-	b = binary.AppendUvarint(b, uint64(e.Mode))
+	mode := uint64(e.Mode)
+	if e.Removed {
+		mode |= removedBit
+	}
+	b = binary.AppendUvarint(b, mode)
 	b = binary.AppendUvarint(b, uint64(e.Size))
 	b = binary.AppendVarint(b, e.ModTime.Unix())
 	b = binary.AppendUvarint(b, uint64(e.ModTime.Nanosecond()))
@@ -152,7 +159,8 @@ func (p *parser) entry(e *Entry, last string, stats bool) {
 		return
 	}
 	e.Path = last[:shared] + p.text()
-	e.Mode = fs.FileMode(p.uint()) //nolint:gosec // was one
+	mode := p.uint()
+	e.Mode, e.Removed = fs.FileMode(mode&^removedBit), mode&removedBit != 0 //nolint:gosec // was one
 	e.Size = p.size()
 	sec, nsec := p.int(), p.uint()
 	e.ModTime = time.Unix(sec, int64(nsec%1e9)) //nolint:gosec // below 1e9

@@ -26,6 +26,7 @@ func listed() []archive.Entry {
 		{Path: "dir", Mode: fs.ModeDir | 0o700, ModTime: time.Unix(-5, 999_999_999)},
 		{Path: "dir/file", Mode: 0o644, Size: 1 << 40, ModTime: time.Unix(1<<34, 0), UID: 1000, GID: 100, Stat: archive.Stat{ChangeTime: -7, Inode: 1 << 63, Device: 3, Links: 2, Blocks: 8}},
 		{Path: "dir/link\xff", Mode: fs.ModeSymlink | 0o777, Link: "to\nwhere"},
+		{Path: "dir1", Removed: true},
 		{Path: "dir2", Mode: fs.ModeDevice | fs.ModeCharDevice | 0o600, Major: 1, Minor: 3},
 	}
 }

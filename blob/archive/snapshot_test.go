@@ -14,7 +14,7 @@ func snapshot() *archive.Snapshot {
 	return &archive.Snapshot{
 		Layers:  []archive.StackLayer{{Digest: "sha256:a", DiffID: "sha256:b", MediaType: "tar", Size: 5, Entries: 7}, {Digest: "b", Size: 1 << 40, Entries: 1, Delta: true, Removed: []string{"gone", "dir/\xffgone"}}},
 		Entries: listed(),
-		Of:      []int{0, 0, 1, 0, 0},
+		Of:      []int{0, 0, 1, 0, 0, 1},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,20 @@ type WriteOptions struct {
 	Xattrs bool
 	// Deterministic leaves out times, so that equal trees give equal layers.
 	Deterministic bool
+}
+
+// Kept returns entries with what [Write] keeps of them.
+func (o WriteOptions) Kept(entries []Entry) []Entry {
+	kept := slices.Clone(entries)
+	for i := range kept {
+		if o.Deterministic {
+			kept[i].ModTime = time.Unix(0, 0)
+		}
+		if !o.Owners {
+			kept[i].UID, kept[i].GID = 0, 0
+		}
+	}
+	return kept
 }
 
 // writeBuffer is how much of a tar is collected before it is passed on, in
