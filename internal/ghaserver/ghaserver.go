@@ -1,0 +1,160 @@
+// Package ghaserver is the cache service of GitHub Actions in this process, for
+// tests: strict, in memory, and with the limits of the service and the quirks of
+// other implementations behind switches.
+//
+// It speaks the second version of the protocol: three Twirp methods with JSON
+// bodies, and block blobs at signed URLs. GitHub documents neither; what is
+// followed is what its client does (github.com/actions/toolkit,
+// packages/cache), what BuildKit's does (github.com/tonistiigi/go-actions-cache),
+// and what has been observed of the service.
+package ghaserver
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"time"
+)
+
+// TB is what New needs of a testing.TB.
+type TB interface {
+	Helper()
+	Cleanup(func())
+}
+
+// Server is a running service. Its methods may be called at any time from many
+// goroutines.
+type Server struct {
+	// URL is what runners have in ACTIONS_RESULTS_URL, without a slash at the end.
+	URL string
+
+	options Options
+	key     []byte // signs tokens and URLs
+	http    *httptest.Server
+	closing context.Context // ends when Close begins
+	close   context.CancelFunc
+
+	mu            sync.Mutex // guards all below
+	entries       map[identity]*entry
+	blobs         map[string]*entry // by path
+	serial        int64
+	finalizations int
+	windowBegan   time.Time
+	windowCount   int
+	requests      []Request
+}
+
+// Request is a request that the service has received.
+type Request struct {
+	// Op is "create", "finalize", "lookup", "put", "put block", "put block list",
+	// "get", "head", or "unknown".
+	Op     string
+	Header http.Header
+}
+
+// New starts a service that ends with the test.
+func New(tb TB, o Options) *Server {
+	tb.Helper()
+	s := Start(o)
+	tb.Cleanup(s.Close)
+	return s
+}
+
+// Start starts a service. The caller closes it.
+func Start(o Options) *Server {
+	s := &Server{
+		options: o.withDefaults(), key: []byte(rand.Text()),
+		entries: map[identity]*entry{}, blobs: map[string]*entry{},
+	}
+	s.closing, s.close = context.WithCancel(context.Background()) //nolint:forbidigo // the life of a server that no call governs
+	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	s.http.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that go away look like bugs to it
+	s.http.Start()
+	s.URL = s.http.URL
+	return s
+}
+
+// Close stops the service and waits for the requests under way.
+func (s *Server) Close() {
+	s.close()
+	s.http.Close()
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.requests = append(s.requests, Request{Op: opOf(r), Header: r.Header.Clone()})
+	s.mu.Unlock()
+	s.pause(r)
+	switch {
+	case s.options.Intercept != nil && s.options.Intercept(w, r):
+		drain(r)
+	case strings.HasPrefix(r.URL.Path, blobsPath):
+		s.serveBlob(w, r)
+	default:
+		s.serveTwirp(w, r)
+	}
+}
+
+// opOf names a request.
+func opOf(r *http.Request) string {
+	op, ok := map[string]string{
+		"CreateCacheEntry": "create", "FinalizeCacheEntryUpload": "finalize", "GetCacheEntryDownloadURL": "lookup",
+	}[strings.TrimPrefix(r.URL.Path, servicePath)]
+	switch {
+	case ok:
+		return op
+	case !strings.HasPrefix(r.URL.Path, blobsPath):
+		return "unknown"
+	}
+	switch r.URL.Query().Get("comp") {
+	case "block":
+		return "put block"
+	case "blocklist":
+		return "put block list"
+	default:
+		return strings.ToLower(r.Method)
+	}
+}
+
+// pause is the distance between client and service.
+func (s *Server) pause(r *http.Request) {
+	if s.options.Latency == 0 {
+		return
+	}
+	timer := time.NewTimer(s.options.Latency)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.Context().Done():
+	case <-s.closing.Done():
+	}
+}
+
+// drain reads what a request that was refused still has to say, so that its
+// connection can be used again.
+func drain(r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body) // or the client has gone
+}
+
+// Requests returns the requests so far, in the order of their arrival.
+func (s *Server) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Request(nil), s.requests...)
+}
+
+// Count returns how many requests there were of an op.
+func (s *Server) Count(op string) int {
+	n := 0
+	for _, r := range s.Requests() {
+		if r.Op == op {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,95 @@
+package ghaserver
+
+import (
+	"net/http"
+	"time"
+)
+
+// Options chooses what the service is like. The zero value is GitHub's: strict,
+// with its lifetimes of URLs, and without limits, delays and quirks.
+type Options struct {
+	// Now is the clock; nil means [time.Now].
+	Now func() time.Time
+	// Latency passes before each request is looked at.
+	Latency time.Duration
+	// Intercept may answer a request in place of the service, and reports
+	// whether it has. Nil answers none.
+	Intercept func(w http.ResponseWriter, r *http.Request) bool
+
+	Limits
+	Quirks
+}
+
+// Limits are what the service refuses or forgets.
+type Limits struct {
+	// Creations is how many entries may be reserved in each period of Per, by
+	// all clients together: GitHub's are 200 a minute. 0 means no limit.
+	Creations int
+	Per       time.Duration
+	// UploadLife and DownloadLife are how long signed URLs are valid; 0 means
+	// GitHub's hour and 10 minutes.
+	UploadLife, DownloadLife time.Duration
+	// ReservationLife is how long an entry that was never finalized blocks its
+	// key; 0 means forever.
+	ReservationLife time.Duration
+	// VisibleAfter is how long a finalized entry is not found yet.
+	VisibleAfter time.Duration
+	// Quota is how many bytes there may be; beyond, the entries that were used
+	// least recently are evicted. 0 means no limit.
+	Quota int64
+	// BudgetExhausted refuses to create entries because nobody pays for more.
+	BudgetExhausted bool
+}
+
+// Quirks are those of other implementations of the protocol.
+type Quirks struct {
+	// SoftExists answers 200 and ok=false, not 409, if an entry exists: Gitea and
+	// falcondev/github-actions-cache-server do.
+	SoftExists bool
+	// ExactKey takes only restore keys for prefixes, as cirruslabs/omni-cache does.
+	ExactKey bool
+	// IgnoreRange answers ranged requests with everything, as
+	// falcondev/github-actions-cache-server does.
+	IgnoreRange bool
+	// PlainURLs are without a query, as falcondev's.
+	PlainURLs bool
+	// SDKBlocks refuses block ids that are not in the form of Azure's SDKs for Go
+	// or JavaScript, from which falcondev and omni-cache read the number of the
+	// block.
+	SDKBlocks bool
+	// BOM begins error documents with a byte order mark (moby/buildkit#2276).
+	BOM bool
+}
+
+// Quirk is a switch with a name.
+type Quirk struct {
+	Name string
+	Set  func(*Options)
+}
+
+// AllQuirks returns each switch that every client must live with, for suites
+// that the service should pass with any of them.
+func AllQuirks() []Quirk {
+	return []Quirk{
+		{"strict", func(*Options) {}},
+		{"soft exists", func(o *Options) { o.SoftExists = true }},
+		{"exact key", func(o *Options) { o.ExactKey = true }},
+		{"ignore range", func(o *Options) { o.IgnoreRange = true }},
+		{"plain urls", func(o *Options) { o.PlainURLs = true }},
+		{"sdk blocks", func(o *Options) { o.SDKBlocks = true }},
+		{"byte order mark", func(o *Options) { o.BOM = true }},
+	}
+}
+
+func (o Options) withDefaults() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.UploadLife == 0 {
+		o.UploadLife = time.Hour
+	}
+	if o.DownloadLife == 0 {
+		o.DownloadLife = 10 * time.Minute
+	}
+	return o
+}
