@@ -280,6 +280,12 @@ read   branch trunk      default   trusted  trunk
 	if diff := cmp.Diff(want, mustExecute(t, "scope")); diff != "" {
 		t.Errorf("output differs (-want +got):\n%s", diff)
 	}
+	if err := os.WriteFile("rules.yaml", []byte("overrides: [{refs: [trnuk, 'stack/*'], mode: off}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := execute(t, "scope", "--rules", "rules.yaml"); got.status != statusDone || strings.Count(got.err, "matches no branch or tag") != 1 || !strings.Contains(got.err, `"trnuk"`) {
+		t.Errorf("rules with a misspelled pattern: status %d, %s", got.status, got.err)
+	}
 	if got := mustExecute(t, "scope", "--scope", "other"); strings.Contains(got, "stack") {
 		t.Errorf("another branch has the ancestors of this one:\n%s", got)
 	}

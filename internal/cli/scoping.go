@@ -79,7 +79,7 @@ func (a *app) plan(ctx context.Context, s *scoping, bases ...string) (*resolved,
 	if err := a.detect(s, found); err != nil {
 		return nil, err
 	}
-	if err := found.checkout(ctx); err != nil {
+	if err := found.checkout(ctx, wanted); err != nil {
 		return nil, err
 	}
 	if s.forkGiven() {
@@ -240,7 +240,7 @@ func (a *app) detect(s *scoping, found *resolved) error {
 }
 
 // checkout adds what the directory's checkout says, if it is in one.
-func (r *resolved) checkout(ctx context.Context) error {
+func (r *resolved) checkout(ctx context.Context, wanted scope.Rules) error {
 	stated := r.input.Kind != "" && r.system == ""
 	c, err := git.Open(ctx, ".", git.Options{})
 	if errors.Is(err, git.ErrNoCheckout) {
@@ -254,6 +254,9 @@ func (r *resolved) checkout(ctx context.Context) error {
 		in.Kind = scope.Detached
 	}
 	r.input = r.input.Or(in)
+	if err := r.checkPatterns(ctx, c, wanted); err != nil {
+		return err
+	}
 	if r.input.Fork || r.input.Commit != c.Commit || stated && r.input.Ref != c.Branch {
 		return nil // its ancestors are not read, or are those of something else
 	}
@@ -261,6 +264,19 @@ func (r *resolved) checkout(ctx context.Context) error {
 	if errors.Is(err, git.ErrShallow) {
 		r.notes = append(r.notes, "ancestors are not known: "+err.Error())
 		err = nil
+	}
+	return err
+}
+
+// checkPatterns notes patterns of the rules that match nothing: they may be
+// misspelled. A shallow clone does not know what there is.
+func (r *resolved) checkPatterns(ctx context.Context, c *git.Checkout, wanted scope.Rules) error {
+	if len(wanted.Overrides) == 0 || c.Shallow {
+		return nil
+	}
+	names, err := c.Known(ctx)
+	for _, pattern := range wanted.Unmatched(append(names, r.input.Ref, r.input.Base, r.input.Default)...) {
+		r.notes = append(r.notes, fmt.Sprintf("rules: the pattern %q matches no branch or tag that this clone knows", pattern))
 	}
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/larder-build/larder/scope"
@@ -113,6 +114,25 @@ func (c *Checkout) Branches(ctx context.Context) ([]string, error) {
 		}
 	}
 	return branches, nil
+}
+
+// Known returns the branches and tags that the clone knows, those of the remote
+// included, sorted. A clone need not know all there are.
+func (c *Checkout) Known(ctx context.Context) ([]string, error) {
+	out, err := c.git(ctx, "for-each-ref", "--format=%(refname)", "refs/heads/", "refs/tags/", c.remotes(""))
+	if err != nil {
+		return nil, err
+	}
+	names := []string{}
+	for ref := range strings.SplitSeq(out, "\n") {
+		for _, prefix := range []string{"refs/heads/", "refs/tags/", c.remotes("")} {
+			if name, ok := strings.CutPrefix(ref, prefix); ok && ref != c.remotes("HEAD") {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
 // AskDefault asks the remote for its default branch.

@@ -195,6 +195,10 @@ func TestBranches(t *testing.T) {
 	clone := origin.clone()
 	origin.git("branch", "--quiet", "-D", "gone")
 	origin.git("branch", "--quiet", "new")
+	known, err := clone.open(clone.dir).Known(t.Context())
+	if want := []string{"feature/a", "gone", "main", "v1"}; err != nil || !cmp.Equal(known, want) {
+		t.Errorf("Known() = %q, %v, want %q", known, err, want)
+	}
 	got, err := clone.open(clone.dir).Branches(t.Context())
 	if want := []string{"feature/a", "main", "new"}; err != nil || !cmp.Equal(got, want) {
 		t.Errorf("Branches() = %q, %v, want %q", got, err, want)
