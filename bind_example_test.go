@@ -20,22 +20,19 @@ func ExampleBind() {
 		fmt.Println(err)
 		return
 	}
-	for _, branch := range []string{"main", "feature/login"} {
+	build := func(branch string) error {
 		plan, err := scope.Resolve(scope.Input{Kind: scope.Branch, Ref: branch, Default: "main"}, scope.Rules{})
 		if err != nil {
-			fmt.Println(err)
-			return
+			return err
 		}
 		bound, err := larder.Bind(ctx, mux, plan, base)
 		if err != nil {
-			fmt.Println(err)
-			return
+			return err
 		}
 		defer bound.Close()
 		found, report, err := bound.Import(ctx, larder.ImportOptions{})
 		if err != nil {
-			fmt.Println(err)
-			return
+			return err
 		}
 		fmt.Printf("%s finds %d record(s)\n", branch, len(found.Manifest.Records))
 		for _, source := range report.Sources {
@@ -43,9 +40,12 @@ func ExampleBind() {
 		}
 		// The build runs here, and what it made is exported.
 		m, content := step("compile for "+branch, "what came of it")
-		if _, err := bound.Export(ctx, m, content, larder.Policy{}, larder.ExportOptions{}); err != nil {
+		_, err = bound.Export(ctx, m, content, larder.Policy{}, larder.ExportOptions{})
+		return err
+	}
+	for _, branch := range []string{"main", "feature/login"} {
+		if err := build(branch); err != nil {
 			fmt.Println(err)
-			return
 		}
 	}
 	// Output:
