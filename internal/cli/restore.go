@@ -51,6 +51,7 @@ func (a *app) restoreCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&k.opts.Into, "into", "", "`DIR` that relative paths are restored to; the working directory by default")
 	flags.BoolVar(&k.opts.Exact, "exact", false, "remove what is in the directories and was not saved")
+	flags.BoolVar(&k.opts.Check, "check", false, "read the directories' files, and do not rely on what is remembered of them")
 	flags.BoolVar(&k.opts.Extract.Owners, "owners", false, "give the files to whom they belonged")
 	flags.BoolVar(&k.opts.Extract.Xattrs, "xattrs", false, "set extended attributes")
 	flags.BoolVar(&failOnMiss, "fail-on-miss", false, "exit with status 3 if there is no key to restore")

@@ -27,7 +27,7 @@ which BuildKit does not write to.`
 
 // saveCommand returns "larder save".
 func (a *app) saveCommand() *cobra.Command {
-	var to []string
+	var to, exclude []string
 	var key, compression string
 	var opts larder.SaveOptions
 	cmd := a.command("save --to LOCATION [--to LOCATION]... --key KEY [flags] PATH...", "Store directories under a key", saveHelp, cobra.MinimumNArgs(1),
@@ -35,12 +35,14 @@ func (a *app) saveCommand() *cobra.Command {
 			if err := parseCompression(compression, &opts); err != nil {
 				return err
 			}
+			opts.Skip = excluding(exclude)
 			return a.save(ctx, key, paths, to, opts)
 		})
 	cmd.ValidArgsFunction = nil
 	flags := cmd.Flags()
 	flags.StringArrayVar(&to, "to", nil, "`LOCATION` to save to; may be repeated")
 	flags.StringVar(&key, "key", "", "`KEY` to save under, see \"larder key\"")
+	flags.StringArrayVar(&exclude, "exclude", nil, "`PATTERN` of names to leave out, as in a .gitignore; may be repeated")
 	flags.StringVar(&compression, "compression", "", "`TYPE[:LEVEL]` of the layers: zstd (the default), gzip, estargz or uncompressed")
 	flags.BoolVar(&opts.Keep.Deterministic, "deterministic", false, "leave out times, so that equal trees give equal layers")
 	flags.BoolVar(&opts.Keep.Owners, "owners", false, "keep who owns the files")

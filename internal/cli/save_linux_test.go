@@ -81,6 +81,17 @@ func TestSaveRestoreLookup(t *testing.T) {
 	}
 }
 
+func TestSaveExcludes(t *testing.T) {
+	s := inProject(t)
+	s.must(t, "save", "--to", "local:store?tag=main", "--key", "k", "--exclude", "b/", "--exclude", "*.js", "--exclude", "!/a/index.js", "modules")
+	s.must(t, "restore", "--from", "local:store?tag=main", "--key", "k", "--into", "out")
+	for name, want := range map[string]bool{"out/modules/a/index.js": true, "out/modules/b": false} {
+		if _, err := os.Stat(name); (err == nil) != want {
+			t.Errorf("%s: %v, want it there: %t", name, err, want)
+		}
+	}
+}
+
 func TestRestoreMisses(t *testing.T) {
 	s := inProject(t)
 	from := []string{"--from", "local:store?tag=main", "--key", "deps"}
