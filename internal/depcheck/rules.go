@@ -64,13 +64,13 @@ func lowerRules() []rule {
 		{
 			why:  "scopes are names and know neither places nor documents",
 			of:   []string{"./scope/..."},
-			only: []string{"github.com/bmatcuk/doublestar/v4", "github.com/goccy/go-yaml/...", "github.com/magiconair/properties", "golang.org/x/sync/..."},
+			only: []string{"github.com/bmatcuk/doublestar/v4", "go.yaml.in/yaml/v3", "github.com/magiconair/properties", "golang.org/x/sync/..."},
 		},
 		{
 			why:    "only scope/rules links a parser",
 			of:     []string{"./..."},
 			except: append(top(), "./scope/rules"),
-			never:  []string{"github.com/goccy/go-yaml/..."},
+			never:  []string{"go.yaml.in/yaml/v3"},
 		},
 		{
 			why:  "the contract of backends is built on blob alone",

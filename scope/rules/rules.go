@@ -21,8 +21,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"strings"
 
-	"github.com/goccy/go-yaml"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/larder-build/larder/scope"
 )
@@ -48,12 +50,35 @@ func Read(r io.Reader) (scope.Rules, error) {
 // Parse is Read for rules in memory.
 func Parse(data []byte) (scope.Rules, error) {
 	var found scope.Rules
-	d := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	d.KnownFields(true)
 	if err := d.Decode(&found); err != nil && !errors.Is(err, io.EOF) {
-		return scope.Rules{}, fmt.Errorf("%w: rules: %w", scope.ErrInvalid, err)
+		return scope.Rules{}, fmt.Errorf("%w: rules: %w", scope.ErrInvalid, plain(err))
 	}
-	if err := d.Decode(new(scope.Rules)); !errors.Is(err, io.EOF) {
+	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return scope.Rules{}, fmt.Errorf("%w: rules: want one document", scope.ErrInvalid)
 	}
 	return found, found.Check()
+}
+
+// inType is how the parser speaks of the types of this program.
+var inType = regexp.MustCompile(` (not found in type|into) \S+`)
+
+// plain returns the parser's error without the types of this program.
+func plain(err error) error {
+	typed, ok := errors.AsType[*yaml.TypeError](err)
+	if !ok {
+		return err
+	}
+	var all []error
+	for _, line := range typed.Errors {
+		line = inType.ReplaceAllStringFunc(line, func(text string) string {
+			if strings.HasPrefix(text, " not found") {
+				return " is unknown"
+			}
+			return ""
+		})
+		all = append(all, errors.New(line))
+	}
+	return errors.Join(all...)
 }

@@ -83,14 +83,14 @@ func TestRead(t *testing.T) {
 
 func TestReadInvalid(t *testing.T) {
 	tests := []struct{ name, text, want string }{
-		{"unknown key", "mode: off\nwirte: [own]\n", `[2:1] unknown field "wirte"`},
-		{"unknown key in JSON", `{"wirte": ["own"]}`, `unknown field "wirte"`},
-		{"unknown key below", "overrides:\n  - ref: [main]\n", `[2:5] unknown field "ref"`},
-		{"unknown key in a source", "sources: [{name: main}]", `unknown field "name"`},
-		{"repeated key", "mode: off\nmode: off\n", `"mode" already defined`},
+		{"unknown key", "mode: off\nwirte: [own]\n", "line 2: field wirte is unknown"},
+		{"unknown key in JSON", `{"wirte": ["own"]}`, "field wirte is unknown"},
+		{"unknown key below", "overrides:\n  - ref: [main]\n", "line 2: field ref is unknown"},
+		{"unknown key in a source", "sources: [{name: main}]", "field name is unknown"},
+		{"repeated key", "mode: off\nmode: off\n", `line 2: mapping key "mode" already defined at line 1`},
 		{"two documents", "mode: off\n---\nmode: off\n", "want one document"},
-		{"no mapping", "- own\n", "sequence"},
-		{"no YAML", "mode: [", "["},
+		{"no mapping", "- own\n", "line 1: cannot unmarshal !!seq"},
+		{"no YAML", "mode: [", "yaml: line 1"},
 		{"wrong type", "ancestors: few\n", "few"},
 		{"unknown mode", "mode: readonly\n", `rules: mode is "readonly", want one of read-write, read-only, write-only, off`},
 		{"unknown scope", "write: [sha]\n", `rules: write is "sha", want one of own, commit`},
