@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -17,6 +18,7 @@ import (
 // bench has what the tasks share.
 type bench struct {
 	size     size
+	log      io.Writer
 	dir      string // removed in the end
 	programs programs
 	bulk     place // layouts
@@ -24,13 +26,14 @@ type bench struct {
 	renewed  place // small with 1 % of its layers new
 	// registries are two, so that nothing can be mounted, and proxies are in
 	// front of them.
-	registries []*registry
-	proxies    []*proxy // one without and one with delay for each registry
+	registries []*server
+	stores     []*objectStore
+	proxies    []*proxy // one without and one with delay for each server
 	made       int      // how many destinations
 }
 
 func newBench(ctx context.Context, s size, log io.Writer) (b *bench, err error) {
-	b = &bench{size: s}
+	b = &bench{size: s, log: log}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.close())
@@ -52,17 +55,37 @@ func newBench(ctx context.Context, s size, log io.Writer) (b *bench, err error) 
 		}
 		b.registries = append(b.registries, r)
 	}
-	for _, r := range b.registries {
-		for _, roundTrip := range []time.Duration{0, s.roundTrip} {
-			p, err := newProxy(ctx, r.addr, roundTrip)
+	if err := b.startStores(ctx); err != nil {
+		return b, err
+	}
+	if err := b.startProxies(ctx); err != nil {
+		return b, err
+	}
+	err = b.fillRegistry(ctx)
+	return b, err
+}
+
+// startProxies puts two proxies before each server.
+func (b *bench) startProxies(ctx context.Context) error {
+	for _, s := range b.servers() {
+		for _, roundTrip := range []time.Duration{0, b.size.roundTrip} {
+			p, err := newProxy(ctx, s.addr, roundTrip)
 			if err != nil {
-				return b, err
+				return err
 			}
 			b.proxies = append(b.proxies, p)
 		}
 	}
-	err = b.fillRegistry(ctx)
-	return b, err
+	return nil
+}
+
+// servers are all that run.
+func (b *bench) servers() []*server {
+	all := slices.Clone(b.registries)
+	for _, s := range b.stores {
+		all = append(all, s.server)
+	}
+	return all
 }
 
 func (b *bench) writeCaches(ctx context.Context) error {
@@ -113,8 +136,8 @@ func (b *bench) close() error {
 	for _, p := range b.proxies {
 		errs = append(errs, p.close())
 	}
-	for _, r := range b.registries {
-		errs = append(errs, r.close())
+	for _, s := range b.servers() {
+		errs = append(errs, s.close())
 	}
 	return errors.Join(append(errs, os.RemoveAll(b.dir))...)
 }
@@ -124,9 +147,12 @@ func (b *bench) close() error {
 func (b *bench) places(ctx context.Context, t task, proxied bool) (from, to, direct place, err error) {
 	b.made++
 	from = t.from
-	if t.toLayout {
+	switch {
+	case t.toLayout:
 		direct.layout = filepath.Join(b.dir, fmt.Sprint("to", b.made))
-	} else {
+	case t.store != nil:
+		direct = t.store.destination(b.made)
+	default:
 		direct.repo = b.registries[1].addr + fmt.Sprint("/to/", b.made)
 	}
 	if t.seed != nil {
@@ -144,15 +170,15 @@ func (b *bench) places(ctx context.Context, t task, proxied bool) (from, to, dir
 // proxy returns a place as it is reached by a proxy.
 func (b *bench) proxy(p place, delayed bool) place {
 	host, repository := p.split()
-	for i, r := range b.registries {
-		if r.addr != host {
-			continue
+	for _, proxy := range b.proxies {
+		switch delays := proxy.delay > 0; {
+		case delays != delayed:
+		case p.repo != "" && proxy.server == host:
+			return place{repo: proxy.addr() + "/" + repository}
+		case p.objects.kind != "" && proxy.server == p.objects.addr:
+			p.objects.addr = proxy.addr()
+			return p
 		}
-		which := 2 * i
-		if delayed {
-			which++
-		}
-		return place{repo: b.proxies[which].addr() + "/" + repository}
 	}
 	return p
 }
@@ -188,10 +214,17 @@ func (b *bench) seedSmall(ctx context.Context, to place) error {
 
 // checkCopy makes sure that a destination has all layers of a source. A registry
 // has checked their digests; in a directory the sizes have to do.
-func checkCopy(ctx context.Context, from, to place) error {
+func checkCopy(ctx context.Context, t task, to place) error {
+	from := t.from
+	if from.objects.kind != "" {
+		from = t.like
+	}
 	_, want, err := bare{}.manifest(ctx, from)
 	if err != nil {
 		return err
+	}
+	if t.store != nil {
+		return checkObjects(ctx, want, to)
 	}
 	_, got, err := bare{}.manifest(ctx, to)
 	if err != nil {
@@ -221,4 +254,28 @@ func checkFile(to place, d ocispec.Descriptor) error {
 		err = fmt.Errorf("blob %s has %d bytes, want %d", d.Digest, info.Size(), d.Size)
 	}
 	return err
+}
+
+// checkObjects makes sure that all layers have come to an object store, or from
+// there to a directory, under the names of either.
+func checkObjects(ctx context.Context, want ocispec.Manifest, to place) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(setupStreams)
+	for _, d := range want.Layers {
+		group.Go(func() error {
+			if to.layout != "" {
+				info, err := os.Stat(filepath.Join(to.layout, filepath.FromSlash(blobKey(d.Digest.String()))))
+				if err != nil || info.Size() != d.Size {
+					return checkFile(to, d)
+				}
+				return nil
+			}
+			size, err := sizeOf(ctx, to.objects, blobKey(d.Digest.String()))
+			if err == nil && size != d.Size {
+				err = fmt.Errorf("object of %s has %d bytes, want %d", d.Digest, size, d.Size)
+			}
+			return err
+		})
+	}
+	return group.Wait()
 }

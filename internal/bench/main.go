@@ -1,8 +1,9 @@
 // Command bench measures larder beside what else copies images and caches:
-// crane, skopeo, oras-go, BuildKit's exporter, and bare requests, which are the
-// floor. All of them run in one go, in turns, between directories and
-// registries of this machine, each as a process of its own and with what it
-// does by default.
+// crane, skopeo, oras-go, rclone, the managers of the SDKs of object stores and
+// gocloud.dev, BuildKit's exporters, and bare requests, which are the floor. All
+// of them run in one go, in turns, between directories, registries and object
+// stores of this machine, each as a process of its own and with what it does by
+// default.
 //
 //	go run -C internal/bench . -full
 //

@@ -73,7 +73,7 @@ func (b *bench) round(ctx context.Context, t task, p peer, proxied bool, r resul
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.name, err)
 	}
-	if err := checkCopy(ctx, t.from, direct); err != nil {
+	if err := checkCopy(ctx, t, direct); err != nil {
 		return fmt.Errorf("%s: %w", p.name, err)
 	}
 	r.samples[p.name] = append(r.samples[p.name], s)
@@ -85,6 +85,9 @@ func (b *bench) round(ctx context.Context, t task, p peer, proxied bool, r resul
 			}
 		}
 		r.requests[p.name] = counts
+	}
+	if direct.objects.kind != "" {
+		return removeObjects(ctx, direct.objects)
 	}
 	if direct.layout != "" {
 		return os.RemoveAll(direct.layout)

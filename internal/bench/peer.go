@@ -12,6 +12,7 @@ const (
 	peerBare     = "bare"
 	peerBuildKit = "buildkit"
 	peerORAS     = "oras"
+	peerObjects  = "objects"
 )
 
 // runPeer runs a peer: its name, the two places, and its own options.
@@ -24,7 +25,12 @@ func runPeer(ctx context.Context, args []string) error {
 	switch args[0] {
 	case peerBare:
 		return runBare(ctx, from, to, options)
+	case peerObjects:
+		return runObjects(ctx, from, to, options)
 	case peerBuildKit:
+		if to.objects.kind != "" {
+			return runBuildKitObjects(ctx, from, to.objects)
+		}
 		return runBuildKit(ctx, from, to)
 	case peerORAS:
 		streams, err := strconv.Atoi(options[0])

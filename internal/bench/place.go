@@ -5,10 +5,12 @@ import "strings"
 // refName is the tag of everything that is copied.
 const refName = "main"
 
-// place is where a cache is: an OCI layout, or a repository of a registry.
+// place is where a cache is: an OCI layout, a repository of a registry, or in an
+// object store.
 type place struct {
-	layout string // a directory
-	repo   string // host:port/repository
+	layout  string // a directory
+	repo    string // host:port/repository
+	objects objects
 }
 
 // parsePlace is the inverse of String.
@@ -16,12 +18,18 @@ func parsePlace(s string) place {
 	if repo, ok := strings.CutPrefix(s, "registry:"); ok {
 		return place{repo: repo}
 	}
+	if o, ok := parseObjects(s); ok {
+		return place{objects: o}
+	}
 	return place{layout: s}
 }
 
 func (p place) String() string {
 	if p.repo != "" {
 		return "registry:" + p.repo
+	}
+	if p.objects.kind != "" {
+		return p.objects.String()
 	}
 	return p.layout
 }
@@ -44,6 +52,9 @@ func (p place) split() (host, repository string) {
 func (p place) larder() string {
 	if p.repo != "" {
 		return "type=registry,ref=" + p.image()
+	}
+	if p.objects.kind != "" {
+		return p.objects.larder()
 	}
 	return "type=local,dest=" + p.layout + ",tag=" + refName
 }

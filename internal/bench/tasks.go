@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // task is something to copy.
@@ -14,6 +15,11 @@ type task struct {
 	toLayout bool
 	// delayed puts a round trip between the peers and the registries.
 	delayed bool
+	// store has the destination, or the source if that is copied to a layout;
+	// nil means a registry.
+	store *objectStore
+	// like has the blobs of a source that is an object store.
+	like place
 	// seed prepares the destination; nil leaves it empty.
 	seed  func(ctx context.Context, to place) error
 	goals []goal
@@ -56,7 +62,7 @@ const (
 )
 
 func (b *bench) tasks() []task {
-	return append(b.bulkTasks(), b.smallTasks()...)
+	return slices.Concat(b.bulkTasks(), b.smallTasks(), b.objectTasks())
 }
 
 func (b *bench) bulkTasks() []task {
