@@ -1,0 +1,93 @@
+package gha_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/backend/backendtest"
+	"github.com/larder-build/larder/backend/gha"
+	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/ghaserver"
+)
+
+// version is BuildKit's, and ours.
+const version = "693bb7016429d80366022f036f84856888c9f13e00145f5f6f4dce303a38d6f2"
+
+const (
+	mainRef    = "refs/heads/main"
+	featureRef = "refs/heads/feature"
+)
+
+// writer is the scope of a run on the main branch.
+var writer = ghaserver.Scope{Ref: mainRef, Permission: ghaserver.Read | ghaserver.Write}
+
+// open returns a backend for a service, with a token of these scopes.
+func open(tb testing.TB, s *ghaserver.Server, change func(*gha.Options), scopes ...ghaserver.Scope) *gha.Backend {
+	tb.Helper()
+	opts := gha.Options{URL: s.URL, Token: s.Token(scopes...), BlockSize: 100_000, Budget: &gha.Budget{Creations: 1 << 30}}
+	if change != nil {
+		change(&opts)
+	}
+	b, err := gha.Open(tb.Context(), opts)
+	if err != nil {
+		tb.Fatalf("Open() = %v, want a backend", err)
+	}
+	tb.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+// servers are the services of the backends that a suite has opened.
+type servers struct {
+	mu sync.Mutex
+	of map[backend.Backend]*ghaserver.Server
+}
+
+func (s *servers) get(b backend.Backend) *ghaserver.Server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.of[b]
+}
+
+func (s *servers) open(tb testing.TB, server *ghaserver.Server) backend.Backend {
+	tb.Helper()
+	b := open(tb, server, nil, writer)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.of[b] = server
+	return b
+}
+
+// conform runs the suite over services of a kind.
+func conform(t *testing.T, o ghaserver.Options) {
+	t.Helper()
+	all := &servers{of: map[backend.Backend]*ghaserver.Server{}}
+	backendtest.Run(t, backendtest.Harness{
+		New: func(tb testing.TB) backend.Backend {
+			tb.Helper()
+			return all.open(tb, ghaserver.New(tb, o))
+		},
+		Reopen: func(tb testing.TB, b backend.Backend) backend.Backend {
+			tb.Helper()
+			return all.open(tb, all.get(b))
+		},
+		Plant: func(tb testing.TB, b backend.Backend, d blob.Digest, data []byte) {
+			tb.Helper()
+			all.get(b).Plant(mainRef, "buildkit-blob-1-"+d.String(), version, data)
+		},
+		Refuses:  func(name string) bool { return strings.Contains(name, "#") },
+		PartSize: 800_000, // eight blocks, beyond which there are any
+		Rounds:   10,
+	})
+}
+
+func TestConformance(t *testing.T) {
+	for _, q := range ghaserver.AllQuirks() {
+		t.Run(q.Name, func(t *testing.T) {
+			var o ghaserver.Options
+			q.Set(&o)
+			conform(t, o)
+		})
+	}
+}

@@ -1,0 +1,146 @@
+package gha
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/bucket"
+)
+
+// errExists says that an entry is there, or reserved.
+var errExists = errors.New("an entry of this key is there or reserved")
+
+// ResponseError is a refusal in the service's own words, for [errors.As].
+type ResponseError struct {
+	// Host is who has answered: the service, or where it keeps content.
+	Host string
+	// Status is the HTTP status.
+	Status int
+	// Code is the service's own, such as resource_exhausted, or "".
+	Code string
+	// Message is what the service says, or "".
+	Message string
+	// Hint is what to do about it, or "".
+	Hint string
+}
+
+var _ backend.Remedier = (*ResponseError)(nil)
+
+// Error describes the refusal without any secret.
+func (e *ResponseError) Error() string {
+	parts := []string{fmt.Sprintf("%s answered %d %s", e.Host, e.Status, http.StatusText(e.Status)), e.Code, e.Message}
+	text := strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ": ")
+	if e.Hint != "" {
+		text += "; " + e.Hint
+	}
+	return text
+}
+
+// Remedy implements [backend.Remedier].
+func (e *ResponseError) Remedy() string { return e.Hint }
+
+// maxAnswer is how much of an answer is read that is no content, in bytes.
+const maxAnswer = 1 << 20
+
+// refusal translates an answer that is no success, and closes it.
+func refusal(resp *http.Response, now time.Time) error {
+	defer func() { _ = resp.Body.Close() }()
+	e := &ResponseError{Host: resp.Request.URL.Host, Status: resp.StatusCode}
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // what there is has to do
+	e.Code, e.Message = reasonIn(body)
+	f := &bucket.Failure{Err: e, RetryAfter: retryAfter(resp.Header, now)}
+	f.Kind, f.Temporary = kindOf(e)
+	return f
+}
+
+// reasonIn reads the code and the message of an error document: Twirp's, or that
+// of Azure. It may begin with a byte order mark, or be a page for people.
+func reasonIn(body []byte) (code, message string) {
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
+	var twirp struct{ Code, Msg string }
+	if json.Unmarshal(body, &twirp) == nil {
+		return clean(twirp.Code), clean(twirp.Msg)
+	}
+	var azure struct{ Code, Message string }
+	if xml.Unmarshal(body, &azure) == nil {
+		// The identifier and the time follow, in lines of their own.
+		message, _, _ = strings.Cut(azure.Message, "\nRequestId:")
+		return clean(azure.Code), clean(message)
+	}
+	return "", ""
+}
+
+// The beginnings of what the service says when a token may not do something.
+// Its own client goes by them too.
+//
+// Source: github.com/actions/toolkit, packages/cache/src/cache.ts.
+const (
+	writeDenied  = "cache write denied:"
+	readDenied   = "cache read denied:"
+	budgetDenied = "insufficient usage"
+)
+
+// kindOf returns what a refusal means, and sets its hint.
+func kindOf(e *ResponseError) (kind error, temporary bool) {
+	switch {
+	case strings.Contains(e.Message, budgetDenied):
+		e.Hint = "the storage that is paid for is used up"
+		return backend.ErrLimited, false
+	case e.Status == http.StatusTooManyRequests:
+		return backend.ErrLimited, true
+	case strings.Contains(e.Message, readDenied), strings.Contains(e.Message, writeDenied):
+		e.Hint = "this trigger's token may not do that"
+		return backend.ErrDenied, false
+	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:
+		return backend.ErrDenied, false
+	case e.Status == http.StatusNotFound, e.Status == http.StatusGone:
+		return backend.ErrNotFound, false
+	case e.Status >= http.StatusInternalServerError, e.Status == http.StatusRequestTimeout:
+		return backend.ErrUnavailable, true
+	default:
+		return backend.ErrUnavailable, false
+	}
+}
+
+// retryAfter returns how long to wait, from a header in seconds or with a date.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	text := h.Get("Retry-After")
+	if seconds, err := strconv.Atoi(text); err == nil && seconds > 0 {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}
+
+// secretLike matches what may be a signature, a token or a signed URL.
+var secretLike = regexp.MustCompile(`(?i)https?://[^\s"'<>]+\?[^\s"'<>]*|sig=[^\s&"'<>]*|ey[\w-]+\.[\w-]+\.[\w-]*|bearer\s+\S+`)
+
+// clean makes one line of a text, of a bounded length and without secrets.
+func clean(s string) string {
+	const limit = 1 << 10
+	s = secretLike.ReplaceAllString(s, "REDACTED")
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
+	if len(s) > limit {
+		s = strings.ToValidUTF8(s[:limit], "") + "…"
+	}
+	return s
+}
+
+// unexpected is an answer that makes no sense.
+func unexpected(host, format string, args ...any) error {
+	return &bucket.Failure{Kind: backend.ErrUnavailable, Err: fmt.Errorf(host+" answered "+format, args...)}
+}

@@ -1,0 +1,177 @@
+// Package gha keeps caches in the cache service of GitHub Actions, as
+// BuildKit's type=gha does, so that both share their entries: blobs lie under
+// BuildKit's keys, and refs are numbered entries under the keys of its indexes.
+//
+// # Credentials
+//
+// The service wants the job's runtime token, ACTIONS_RUNTIME_TOKEN, which is not
+// the GITHUB_TOKEN, and is reached at ACTIONS_RESULTS_URL. Only actions see
+// these variables: a workflow has to export them for its run steps, for which
+// there is the action crazy-max/ghaction-github-runtime.
+//
+// The token has scopes, which are git refs. It may read those of the branch and
+// its bases, and writes that of the branch. A ref is read from the first of
+// them that has it.
+//
+// # What the service cannot do
+//
+// Entries never change. A ref is therefore a series of entries, #1, #2, ..., of
+// which the newest counts, and to reserve the next number is what makes
+// conditions atomic. An entry that was reserved and never finished, because its
+// writer has crashed, blocks its key: after [Options.StuckAfter] it is stepped
+// over. Nothing can be listed or deleted with the runtime token; entries go away
+// when nobody has used them for a week, or when there are too many. An entry
+// whose content has gone is not found.
+//
+// The protocol is not documented. It is that of github.com/actions/toolkit,
+// packages/cache, in its second version: github.com and its kind. The first
+// version, of GitHub Enterprise Server, is not spoken.
+package gha
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/bucket"
+)
+
+// DefaultStuckAfter is how long BuildKit waits for a writer that has reserved
+// an entry.
+//
+// Source: github.com/moby/buildkit/cache/remotecache/gha, SaveMutable.
+const DefaultStuckAfter = 15 * time.Second
+
+// Options say how the service is reached. URL and Token are required.
+type Options struct {
+	// URL is the service's: ACTIONS_RESULTS_URL.
+	URL string
+	// Token is the job's: ACTIONS_RUNTIME_TOKEN.
+	Token string
+
+	// StuckAfter is how long an entry may be reserved, and not be finished,
+	// before its writer counts as crashed; 0 means [DefaultStuckAfter]. Writers of
+	// refs give up before.
+	StuckAfter time.Duration
+	// BlockSize is the size of the blocks of large blobs in bytes, and
+	// Concurrency how many of them are on the way. 0 means 8 MiB, and 4. Blobs of
+	// eight blocks or less go up whole.
+	BlockSize   int64
+	Concurrency int
+	// Budget is how many entries may be created; nil means one of GitHub's size
+	// that is the backend's own.
+	Budget *Budget
+
+	// Transport sends the requests. Nil means a transport of the backend's own,
+	// with the proxies of the environment.
+	Transport http.RoundTripper
+	// Now is the clock that the life of signed URLs is told by; nil means
+	// [time.Now].
+	Now func() time.Time
+	// Location is what Info reports; "" means one made of URL.
+	Location string
+}
+
+// FromEnv returns options with the URL and token of the runner, as getenv,
+// usually [os.Getenv], finds them.
+func FromEnv(getenv func(name string) string) Options {
+	return Options{URL: getenv(envURL), Token: getenv(envToken)}
+}
+
+// The variables of the runner.
+const (
+	envURL   = "ACTIONS_RESULTS_URL"
+	envToken = "ACTIONS_RUNTIME_TOKEN" //nolint:gosec // the name of a variable
+)
+
+// Backend is what a token can reach of the service.
+type Backend struct {
+	*bucket.Backend
+}
+
+var _ backend.Backend = (*Backend)(nil)
+
+// Open returns a backend for the service. No request is sent, and the context
+// has no part in the life of the backend. Malformed options give ErrInvalid.
+func Open(ctx context.Context, opts Options) (*Backend, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s, err := newStore(opts)
+	if err != nil {
+		return nil, &backend.Error{Op: "open", Backend: driverName, Kind: backend.Kind(err), Err: err}
+	}
+	return &Backend{bucket.New(ctx, s, bucket.Options{
+		Driver:      driverName,
+		Location:    s.opts.Location,
+		Keys:        bucket.Keys{Blobs: blobPrefix, Manifests: indexPrefix},
+		CheckRef:    checkRef,
+		PartSize:    opts.BlockSize,
+		Concurrency: opts.Concurrency,
+		Now:         s.opts.Now,
+	})}, nil
+}
+
+// newStore checks the options and puts the client together.
+func newStore(opts Options) (*store, error) {
+	if opts.Token == "" {
+		return nil, &missingError{attribute: "token", variable: envToken}
+	}
+	if opts.URL == "" {
+		return nil, &missingError{attribute: "url_v2", variable: envURL}
+	}
+	u, err := parseURL(opts.URL)
+	if err != nil {
+		return nil, fmt.Errorf("%w: attribute url_v2: %w", backend.ErrInvalid, err)
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.StuckAfter == 0 {
+		opts.StuckAfter = DefaultStuckAfter
+	}
+	if opts.Budget == nil {
+		opts.Budget = &Budget{}
+	}
+	if opts.Location == "" {
+		opts.Location = "type=" + driverName + ",url_v2=" + u.String()
+	}
+	return &store{
+		service:  &service{base: u, token: opts.Token, scopes: parseScopes(opts.Token), budget: opts.Budget, transport: newTransport(opts.Transport)},
+		opts:     opts,
+		urls:     newURLCache(opts.Now),
+		kept:     map[string]*reservation{},
+		finished: map[string]int{},
+	}, nil
+}
+
+// parseURL returns the URL of the service, with a slash at its end.
+func parseURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("want http://HOST/ or https://HOST/")
+	}
+	return u.JoinPath("/"), nil
+}
+
+// missingError says which setting is missing, and where runners have it.
+type missingError struct{ attribute, variable string }
+
+var _ backend.Remedier = (*missingError)(nil)
+
+// Error implements error.
+func (e *missingError) Error() string {
+	return fmt.Sprintf("attribute %s is missing, want what runners have in %s", e.attribute, e.variable)
+}
+
+// Remedy implements [backend.Remedier].
+func (e *missingError) Remedy() string {
+	return "run steps do not see " + e.variable + ": export it by the action crazy-max/ghaction-github-runtime"
+}
+
+// Unwrap returns the kind.
+func (e *missingError) Unwrap() error { return backend.ErrInvalid }

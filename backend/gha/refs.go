@@ -1,0 +1,180 @@
+package gha
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"time"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/bucket"
+)
+
+// state is what a ref is at present.
+type state struct {
+	// key is that of the entry with its document, and its version; "" means that
+	// there is none.
+	key     string
+	content *url.URL
+	// own is the number of the newest entry in the scope that is written, which
+	// need not be the one with the document.
+	own int
+}
+
+// find returns the state of a ref: that of the first scope which has it.
+func (s *store) find(ctx context.Context, name string) (state, error) {
+	var found state
+	for _, scope := range s.service.scopes.read {
+		series := seriesOf(name, scope)
+		number, content, err := s.newest(ctx, series)
+		if err != nil {
+			return state{}, err
+		}
+		if series == seriesOf(name, s.service.scopes.own) {
+			found.own = number
+		}
+		if number > 0 {
+			found.key, found.content = numbered(series, number), content
+			return found, nil
+		}
+	}
+	return found, nil
+}
+
+// newest returns the number of the newest entry in a series, or 0. One that was
+// written here is waited for, as it may take a while until the service finds it.
+func (s *store) newest(ctx context.Context, series string) (number int, content *url.URL, err error) {
+	own := s.lastFinished(series)
+	err = s.poll(ctx, "", func() (done bool, err error) {
+		key, where, err := s.service.lookup(ctx, series)
+		if err != nil {
+			return false, err
+		}
+		number, _ = numberOf(series, key)
+		content = where
+		return number >= own, nil
+	})
+	if errors.Is(err, errStuck) { // it was evicted
+		s.setFinished(series, 0)
+		err = nil
+	}
+	return number, content, err
+}
+
+func (s *store) lastFinished(series string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.finished[series]
+}
+
+func (s *store) setFinished(series string, number int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.finished[series] = number
+}
+
+// getRef returns the document of a ref.
+func (s *store) getRef(ctx context.Context, name string) (io.ReadCloser, bucket.Object, error) {
+	found, err := s.find(ctx, name)
+	if err == nil && found.key == "" {
+		err = errNotFound()
+	}
+	if err != nil {
+		return nil, bucket.Object{}, err
+	}
+	r, size, err := s.get(ctx, found.content, 0, -1)
+	return r, bucket.Object{Size: size, Version: backend.Version(found.key)}, err
+}
+
+// putRef writes a ref, if a condition holds: as the next entry in the series of
+// the scope that is written. Of those who have seen the same one can reserve it.
+func (s *store) putRef(ctx context.Context, name string, body bucket.Body, cond backend.Condition) (bucket.Object, error) {
+	if body.Size == 0 {
+		return bucket.Object{}, fmt.Errorf("%w: the document is empty, which the service does not store", backend.ErrInvalid)
+	}
+	series := seriesOf(name, s.service.scopes.own)
+	stuck := 0 // the last entry that somebody has reserved and not finished
+	for range maxSteps {
+		number, err := s.nextNumber(ctx, name, cond)
+		if err != nil {
+			return bucket.Object{}, err
+		}
+		number = max(number, stuck+1)
+		r, err := s.reserve(ctx, numbered(series, number), s.lease())
+		if errors.Is(err, errExists) {
+			if s.awaitRef(ctx, series, number) {
+				stuck = number
+			}
+			if err := ctx.Err(); err != nil {
+				return bucket.Object{}, err
+			}
+			continue
+		}
+		if err != nil {
+			return bucket.Object{}, err
+		}
+		return s.writeRef(ctx, r, series, number, body)
+	}
+	return bucket.Object{}, &bucket.Failure{Kind: backend.ErrConflict, Err: fmt.Errorf("others have written first %d times", maxSteps)}
+}
+
+// nextNumber returns the number of the entry that is to be written, if a
+// condition holds.
+func (s *store) nextNumber(ctx context.Context, name string, cond backend.Condition) (int, error) {
+	now, err := s.find(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	if cond.IsAbsent() && now.key != "" {
+		// Whoever reads finds nothing if the content has gone.
+		_, err := s.head(ctx, now.content)
+		if errors.Is(err, backend.ErrNotFound) {
+			now.key = ""
+		} else if err != nil {
+			return 0, err
+		}
+	}
+	if !cond.Holds(backend.Version(now.key)) {
+		return 0, &bucket.Failure{Kind: backend.ErrConflict, Err: fmt.Errorf("the ref is at %q, want %s", now.key, cond)}
+	}
+	return now.own + 1, nil
+}
+
+// awaitRef waits until an entry that somebody else has reserved is found, and
+// reports whether nothing has come of it.
+func (s *store) awaitRef(ctx context.Context, series string, number int) (stuck bool) {
+	err := s.poll(ctx, numbered(series, number), func() (bool, error) {
+		key, _, err := s.service.lookup(ctx, series)
+		got, _ := numberOf(series, key)
+		return got >= number, err
+	})
+	return errors.Is(err, errStuck)
+}
+
+// writeRef writes the entry of a ref. Who takes longer than others wait gives
+// up, lest the entry appears after theirs.
+func (s *store) writeRef(ctx context.Context, r *reservation, series string, number int, body bucket.Body) (bucket.Object, error) {
+	limited, cancel := context.WithDeadlineCause(ctx, r.made.Add(s.lease()), errLate)
+	defer cancel()
+	err := s.put(limited, r, body)
+	if err == nil {
+		err = s.finish(limited, r, body.Size)
+	}
+	if err != nil {
+		s.keep(r)
+		if ctx.Err() == nil && errors.Is(context.Cause(limited), errLate) {
+			err = &bucket.Failure{Kind: backend.ErrUnavailable, Err: errLate, Temporary: true}
+		}
+		return bucket.Object{}, err
+	}
+	s.setFinished(series, number)
+	return bucket.Object{Size: body.Size, Version: backend.Version(r.key)}, nil
+}
+
+// errLate says that a ref took too long to write.
+var errLate = errors.New("the document took so long to upload that others do not wait for it any more")
+
+// lease is how long the writer of a ref may take.
+func (s *store) lease() time.Duration { return s.opts.StuckAfter * 2 / 3 }

@@ -1,0 +1,157 @@
+package gha
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/bucket"
+)
+
+const (
+	// reservationLife is how long a reservation can be used: its URL is valid for
+	// an hour.
+	reservationLife = 50 * time.Minute
+	// maxKept is how many reservations are kept for another attempt.
+	maxKept = 1024
+	// maxSteps is how many entries are stepped over for a blob or a ref.
+	maxSteps = 100
+	// firstPoll is the wait before the service is asked again whether an entry is
+	// there, which doubles up to lastPoll.
+	firstPoll = 20 * time.Millisecond
+	lastPoll  = 2 * time.Second
+)
+
+// reservation is the right to write an entry once.
+type reservation struct {
+	key     string
+	content *url.URL
+	made    time.Time
+	id      [16]byte // of its blocks, which it shares with no other
+}
+
+// reserve reserves an entry, or takes up a reservation of before that is not
+// older than life. It returns errExists if the entry is there or reserved.
+func (s *store) reserve(ctx context.Context, key string, life time.Duration) (*reservation, error) {
+	if r := s.takeKept(key, life); r != nil {
+		return r, nil
+	}
+	r := &reservation{key: key, made: time.Now()}
+	_, _ = rand.Read(r.id[:]) // never fails
+	var err error
+	r.content, err = s.service.create(ctx, key)
+	return r, err
+}
+
+// keep remembers a reservation for another attempt: nobody can write that entry
+// otherwise.
+func (s *store) keep(r *reservation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.kept) >= maxKept {
+		clear(s.kept)
+	}
+	s.kept[r.key] = r
+}
+
+// takeKept returns a reservation that was kept, to one caller.
+func (s *store) takeKept(key string, life time.Duration) *reservation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.kept[key]
+	delete(s.kept, key)
+	if !ok || time.Since(r.made) > life {
+		return nil
+	}
+	return r
+}
+
+// finish makes an entry visible whose content is there. If that fails, it may
+// have happened all the same.
+func (s *store) finish(ctx context.Context, r *reservation, size int64) error {
+	err := s.service.finalize(ctx, r.key, size)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if key, _, lookupErr := s.service.lookup(ctx, r.key); lookupErr == nil && key == r.key {
+		return nil
+	}
+	return err
+}
+
+// reserveBlob reserves an entry for a blob, or returns nil if the blob turns out
+// to be there with this size. An entry that somebody else has reserved is waited
+// for; if nothing comes of it, or if it is wrong, the next one is taken.
+func (s *store) reserveBlob(ctx context.Context, key string, size int64) (*reservation, error) {
+	entry := entryOf(key)
+	next, number := entry, 0
+	for range maxSteps {
+		r, err := s.reserve(ctx, next, reservationLife)
+		if !errors.Is(err, errExists) {
+			return r, err
+		}
+		f, got, err := s.awaitBlob(ctx, key, next)
+		switch {
+		case errors.Is(err, errKept):
+			continue
+		case err == nil && got == size:
+			return nil, nil
+		case err != nil && !errors.Is(err, backend.ErrNotFound):
+			return nil, err
+		}
+		number = max(number, f.number) + 1
+		next = numbered(entry+"#", number)
+	}
+	return nil, &bucket.Failure{Kind: backend.ErrUnavailable, Err: fmt.Errorf("%d entries of this blob are reserved and not finished", maxSteps)}
+}
+
+// errKept says that there is a reservation to take up.
+var errKept = errors.New("a reservation was kept")
+
+// awaitBlob waits until the blob that somebody else is writing is there, and
+// returns its entry and size. It returns ErrNotFound if that takes too long.
+func (s *store) awaitBlob(ctx context.Context, key, reserved string) (f found, size int64, err error) {
+	err = s.poll(ctx, reserved, func() (done bool, err error) {
+		f, size, err = s.headBlob(ctx, key)
+		if errors.Is(err, backend.ErrNotFound) && f.key == "" {
+			return false, nil
+		}
+		return true, err
+	})
+	if errors.Is(err, errStuck) {
+		err = errNotFound()
+	}
+	return f, size, err
+}
+
+// errStuck says that nothing has come of a reservation.
+var errStuck = errors.New("an entry was reserved and not finished")
+
+// poll asks again and again until it is done, a reservation of key is there to
+// take up (errKept), or its writer counts as crashed (errStuck).
+func (s *store) poll(ctx context.Context, key string, ask func() (done bool, err error)) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.opts.StuckAfter, errStuck)
+	defer cancel()
+	for wait := firstPoll; ; wait = min(2*wait, lastPoll) {
+		if s.isKept(key) {
+			return errKept
+		}
+		if done, err := ask(); done || err != nil {
+			return err
+		}
+		if err := pause(ctx, wait); err != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (s *store) isKept(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.kept[key]
+	return ok
+}

@@ -1,0 +1,286 @@
+package gha
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/bucket"
+)
+
+// maxBlocks is how many blocks the content of an entry may have.
+//
+// Source: learn.microsoft.com/rest/api/storageservices/put-block-list.
+const maxBlocks = 50_000
+
+// store is the service as a store of objects: each is an entry, or for refs a
+// series of them.
+type store struct {
+	service *service
+	opts    Options
+	urls    *urlCache
+
+	mu sync.Mutex
+	// kept are reservations that have not been finished, by key.
+	kept map[string]*reservation
+	// finished has the last entry that was finished here of each series. The
+	// service may take a while to find it.
+	finished map[string]int
+}
+
+var (
+	_ bucket.Store    = (*store)(nil)
+	_ bucket.Uploader = (*store)(nil)
+)
+
+// Features implements [bucket.Store].
+func (s *store) Features() bucket.Features {
+	return bucket.Features{Create: true, Replace: true, NoDelete: true, NoList: true, NoAges: true, MaxParts: maxBlocks}
+}
+
+// Close implements [bucket.Store].
+func (s *store) Close() error {
+	s.service.transport.close()
+	return nil
+}
+
+// found is an entry that a lookup has found.
+type found struct {
+	key     string
+	number  int
+	content *url.URL
+}
+
+// findBlob looks for the entry of a blob: the last of those that were written in
+// place of one that was stuck or wrong, or else the one with the blob's own key.
+func (s *store) findBlob(ctx context.Context, entry string) (found, error) {
+	key, content, err := s.service.lookup(ctx, entry+"#", entry)
+	if err != nil {
+		return found{}, err
+	}
+	number, ok := numberOf(entry+"#", key)
+	if !ok && key != entry {
+		return found{}, errNotFound()
+	}
+	return found{key, number, content}, nil
+}
+
+func errNotFound() error {
+	return &bucket.Failure{Kind: backend.ErrNotFound, Err: errors.New("no entry")}
+}
+
+// Head implements [bucket.Store]. It is asked of blobs alone.
+func (s *store) Head(ctx context.Context, key string) (bucket.Object, error) {
+	_, size, err := s.headBlob(ctx, key)
+	return bucket.Object{Size: size}, err
+}
+
+// headBlob returns the entry of a blob and the size of the blob. The content may
+// have gone before the entry: the entry is then returned with the error.
+func (s *store) headBlob(ctx context.Context, key string) (found, int64, error) {
+	f, err := s.findBlob(ctx, entryOf(key))
+	if err != nil {
+		return f, 0, err
+	}
+	size, err := s.head(ctx, f.content)
+	if err == nil && isEmpty(key) {
+		size = 0
+	}
+	return f, size, err
+}
+
+// Get implements [bucket.Store].
+func (s *store) Get(ctx context.Context, key string, off, n int64) (io.ReadCloser, bucket.Object, error) {
+	if name, ok := strings.CutPrefix(key, indexPrefix); ok {
+		return s.getRef(ctx, name)
+	}
+	if isEmpty(key) {
+		return s.getEmpty(ctx, key, off)
+	}
+	if content := s.urls.get(key); content != nil {
+		r, size, err := s.get(ctx, content, off, n)
+		if !errors.Is(err, backend.ErrDenied) && !errors.Is(err, backend.ErrNotFound) {
+			return r, bucket.Object{Size: size}, err
+		}
+		s.urls.drop(key) // it has expired, or the entry is another one now
+	}
+	f, err := s.findBlob(ctx, key)
+	if err != nil {
+		return nil, bucket.Object{}, err
+	}
+	s.urls.put(key, f.content)
+	r, size, err := s.get(ctx, f.content, off, n)
+	return r, bucket.Object{Size: size}, err
+}
+
+// getEmpty returns the empty blob, if it is there.
+func (s *store) getEmpty(ctx context.Context, key string, off int64) (io.ReadCloser, bucket.Object, error) {
+	_, size, err := s.headBlob(ctx, key)
+	if err == nil && off > 0 {
+		err = bucket.ErrRange
+	}
+	return io.NopCloser(strings.NewReader("")), bucket.Object{Size: size}, err
+}
+
+// Put implements [bucket.Store].
+func (s *store) Put(ctx context.Context, key string, body bucket.Body, cond backend.Condition) (bucket.Object, error) {
+	if name, ok := strings.CutPrefix(key, indexPrefix); ok {
+		return s.putRef(ctx, name, body, cond)
+	}
+	stored := bucket.Object{Size: body.Size}
+	r, err := s.reserveBlob(ctx, key, body.Size)
+	if err != nil || r == nil {
+		return stored, err
+	}
+	if isEmpty(key) {
+		body = bucket.Body{Reader: bytes.NewReader([]byte{0}), Size: 1}
+	}
+	err = s.put(ctx, r, body)
+	if err == nil {
+		err = s.finish(ctx, r, body.Size)
+	}
+	if err != nil {
+		s.keep(r)
+		return bucket.Object{}, err
+	}
+	s.urls.drop(key)
+	return stored, nil
+}
+
+// StartUpload implements [bucket.Uploader].
+func (s *store) StartUpload(ctx context.Context, key string, size int64) (bucket.Upload, error) {
+	r, err := s.reserveBlob(ctx, key, size)
+	return &upload{store: s, key: key, size: size, reservation: r}, err
+}
+
+// upload is a blob on its way in blocks.
+type upload struct {
+	store       *store
+	key         string
+	size        int64
+	reservation *reservation // nil if the blob has turned out to be there
+
+	mu    sync.Mutex
+	parts int
+}
+
+// Part implements [bucket.Upload].
+func (u *upload) Part(ctx context.Context, number int, body bucket.Body) error {
+	if u.reservation == nil {
+		return nil
+	}
+	if err := u.store.putBlock(ctx, u.reservation, number, body); err != nil {
+		return err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.parts = max(u.parts, number+1)
+	return nil
+}
+
+// Complete implements [bucket.Upload]. Whether the entry is there was found out
+// when it was reserved.
+func (u *upload) Complete(ctx context.Context, _ backend.Condition) error {
+	if u.reservation == nil {
+		return nil
+	}
+	if err := u.store.putList(ctx, u.reservation, u.parts); err != nil {
+		return err
+	}
+	if err := u.store.finish(ctx, u.reservation, u.size); err != nil {
+		return err
+	}
+	u.store.urls.drop(u.key)
+	return nil
+}
+
+// Abort implements [bucket.Upload]. A reservation cannot be given back: it is
+// kept for another attempt.
+func (u *upload) Abort(context.Context) error {
+	if u.reservation != nil {
+		u.store.keep(u.reservation)
+	}
+	return nil
+}
+
+// Delete implements [bucket.Store]. There is no such request with this token.
+func (s *store) Delete(context.Context, []string) error { return errUnsupported("delete") }
+
+// DeleteIf implements [bucket.Store].
+func (s *store) DeleteIf(context.Context, string, backend.Version) error {
+	return errUnsupported("delete")
+}
+
+// List implements [bucket.Store].
+func (s *store) List(context.Context, string, string) (bucket.Page, error) {
+	return bucket.Page{}, errUnsupported("list")
+}
+
+func errUnsupported(what string) error {
+	return fmt.Errorf("%w: the service does not %s with a runtime token", backend.ErrUnsupported, what)
+}
+
+// urlLife is how long a signed URL is used that does not say when it expires:
+// half of the time that GitHub's are valid.
+const urlLife = 5 * time.Minute
+
+// urlSpare is how long before its end a signed URL is not used any more.
+const urlSpare = time.Minute
+
+// maxURLs is how many signed URLs are remembered.
+const maxURLs = 4096
+
+// urlCache remembers where the content of blobs is, so that a blob that is read
+// in pieces is looked up once.
+type urlCache struct {
+	now func() time.Time
+
+	mu   sync.Mutex
+	urls map[string]timedURL
+}
+
+type timedURL struct {
+	url *url.URL
+	end time.Time
+}
+
+func newURLCache(now func() time.Time) *urlCache {
+	return &urlCache{now: now, urls: map[string]timedURL{}}
+}
+
+// get returns a URL that is still valid, or nil.
+func (c *urlCache) get(key string) *url.URL {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t := c.urls[key]; c.now().Before(t.end) {
+		return t.url
+	}
+	delete(c.urls, key)
+	return nil
+}
+
+func (c *urlCache) put(key string, u *url.URL) {
+	end := c.now().Add(urlLife)
+	if said, err := time.Parse(time.RFC3339, u.Query().Get("se")); err == nil {
+		end = said.Add(-urlSpare)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.urls) >= maxURLs {
+		clear(c.urls)
+	}
+	c.urls[key] = timedURL{u, end}
+}
+
+func (c *urlCache) drop(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.urls, key)
+}

@@ -1,0 +1,107 @@
+package gha
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/bucket"
+)
+
+// connections is how many idle connections to a host are kept: as many as there
+// are requests at a time.
+const connections = 64
+
+// transport sends requests.
+type transport struct {
+	client *http.Client
+	idle   func() // closes idle connections
+	closed atomic.Bool
+}
+
+func newTransport(given http.RoundTripper) *transport {
+	t := &transport{client: &http.Client{Transport: given, CheckRedirect: refuseRedirects}, idle: func() {}}
+	if given == nil {
+		own := &http.Transport{Proxy: http.ProxyFromEnvironment}
+		if standard, ok := http.DefaultTransport.(*http.Transport); ok {
+			own = standard.Clone()
+		}
+		own.MaxIdleConns, own.MaxIdleConnsPerHost = 2*connections, connections
+		t.client.Transport, t.idle = own, own.CloseIdleConnections
+	}
+	return t
+}
+
+// refuseRedirects keeps a token and signatures from getting to another host.
+func refuseRedirects(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// send sends a request. The caller closes the answer.
+func (t *transport) send(req *http.Request, op string) (*http.Response, error) {
+	backend.TraceRequest(req.Context(), op)
+	req.Header.Set("User-Agent", "larder")
+	req.Header.Set("Accept-Encoding", "identity") // net/http would decompress blobs
+	if t.closed.Load() {
+		return nil, fs.ErrClosed
+	}
+	resp, err := t.client.Do(req)
+	if t.closed.Load() {
+		// A request that has begun before has net/http keep idle connections again.
+		t.idle()
+	}
+	if err != nil {
+		return nil, networkError(req.Context(), err)
+	}
+	return resp, nil
+}
+
+// close ends the life of idle connections.
+func (t *transport) close() {
+	t.closed.Store(true)
+	t.idle()
+}
+
+// networkError translates an error of net/http. The URL, in which a signature
+// may be, is left out.
+func networkError(ctx context.Context, err error) error {
+	if end := ctx.Err(); end != nil {
+		return end
+	}
+	if outer, ok := errors.AsType[*url.Error](err); ok {
+		err = outer.Err
+	}
+	return &bucket.Failure{Kind: backend.ErrUnavailable, Err: plain{err}, Temporary: true}
+}
+
+// plain is an error of the network. A time-out there is not the end of the
+// call's context, although it looks like one.
+type plain struct{ error }
+
+// Unwrap returns the cause, unless it looks like the end of a context.
+func (p plain) Unwrap() error {
+	if errors.Is(p.error, context.Canceled) || errors.Is(p.error, context.DeadlineExceeded) {
+		return nil
+	}
+	return p.error
+}
+
+// body is the content of an answer. It ends with its context, and what remains
+// of it may be less than what the answer holds.
+type body struct {
+	ctx context.Context
+	io.Reader
+	io.Closer
+}
+
+// Read implements [io.Reader].
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err == nil || errors.Is(err, io.EOF) {
+		return n, err
+	}
+	return n, networkError(b.ctx, err)
+}
