@@ -87,6 +87,9 @@ func TestCredentials(t *testing.T) {
 		{"environment: key", azblob.Options{AccountURL: s.URL, Getenv: env("AZURE_STORAGE_ACCOUNT", azuretest.Account, "AZURE_STORAGE_KEY", azuretest.Key)}},
 		{"environment: SAS", azblob.Options{AccountURL: s.URL, Getenv: env("AZURE_STORAGE_ACCOUNT", azuretest.Account, "AZURE_STORAGE_SAS_TOKEN", within)}},
 		{"environment: connection string", azblob.Options{Getenv: env("AZURE_STORAGE_CONNECTION_STRING", connectionString(s, "AccountKey="+azuretest.Key))}},
+		{"environment: connection string of another account", azblob.Options{AccountURL: s.URL, Getenv: env(
+			"AZURE_STORAGE_CONNECTION_STRING", "AccountName=acme;AccountKey=d3Jvbmc=", "AZURE_STORAGE_ACCOUNT", azuretest.Account, "AZURE_STORAGE_KEY", azuretest.Key,
+		)}},
 		{"environment after options", azblob.Options{AccountURL: s.URL, SAS: within, Getenv: env("AZURE_STORAGE_ACCOUNT", azuretest.Account, "AZURE_STORAGE_KEY", "d3Jvbmc=")}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
