@@ -52,7 +52,7 @@ func refuses(name string) bool {
 }
 
 // conform runs the suite over new repositories of a registry.
-func conform(t *testing.T, host string, opts registry.Options, change func(*backendtest.Harness)) {
+func conform(t *testing.T, host string, opts registry.Options, changes ...func(*backendtest.Harness)) {
 	t.Helper()
 	h := backendtest.Harness{
 		New: func(tb testing.TB) backend.Backend {
@@ -66,7 +66,7 @@ func conform(t *testing.T, host string, opts registry.Options, change func(*back
 		Refuses: refuses,
 		Rounds:  5,
 	}
-	if change != nil {
+	for _, change := range changes {
 		change(&h)
 	}
 	backendtest.Run(t, h)
@@ -163,10 +163,7 @@ func TestConformanceInChunks(t *testing.T) {
 			s := registrytest.New(t, o)
 			opts := optionsFor(s, o)
 			opts.ChunkSize = 100_000
-			conform(t, s.Host, opts, func(h *backendtest.Harness) {
-				lightly(h)
-				inChunks(opts.ChunkSize)(h)
-			})
+			conform(t, s.Host, opts, lightly, inChunks(opts.ChunkSize))
 		})
 	}
 }

@@ -120,7 +120,9 @@ func (b *Backend) putManifest(ctx context.Context, op, ref string, doc backend.D
 
 // DeleteRef removes a tag and leaves its manifest, if the registry keeps them
 // apart. One that deletes by digest only gives ErrUnsupported, because that
-// would take other tags of the same manifest away.
+// would take other tags of the same manifest away. So do a few registries that
+// are asked to delete a tag alone (google/go-containerregistry#999), which
+// cannot be told from the others.
 func (b *Backend) DeleteRef(ctx context.Context, ref string, cond backend.Condition) error {
 	err := checkWritable(ref)
 	if err == nil {
