@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -152,16 +153,30 @@ func TestTLS(t *testing.T) {
 // TestNobodyThere tells a store that is down, which may come back, from a name
 // that nobody has.
 func TestNobodyThere(t *testing.T) {
-	for endpoint, again := range map[string]bool{"http://127.0.0.1:1": true, "http://larder.invalid": false} {
-		b, err := s3.Open(t.Context(), cache, s3.Options{Endpoint: endpoint, AccessKeyID: accessKey, SecretAccessKey: secretKey})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = b.GetRef(t.Context(), "main")
-		if _, temporary := backend.Temporary(err); !errors.Is(err, backend.ErrUnavailable) || temporary != again {
-			t.Errorf("GetRef(%s) = %v, temporary %t, want %v, temporary %t", endpoint, err, temporary, backend.ErrUnavailable, again)
-		}
-		_ = b.Close()
+	for _, tt := range []struct {
+		name  string
+		cause error // nil for what the network says
+		again bool
+	}{
+		{"a closed port", nil, true},
+		{"a name server that is busy", &net.DNSError{Err: "server misbehaving", Name: "larder.invalid", IsTemporary: true}, true},
+		{"a name that nobody has", &net.DNSError{Err: "no such host", Name: "larder.invalid", IsNotFound: true}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := s3.Options{Endpoint: "http://127.0.0.1:1", AccessKeyID: accessKey, SecretAccessKey: secretKey}
+			if tt.cause != nil {
+				o.Transport = sending(func(*http.Request) (*http.Response, error) { return nil, tt.cause })
+			}
+			b, err := s3.Open(t.Context(), cache, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = b.Close() }()
+			_, err = b.GetRef(t.Context(), "main")
+			if _, again := backend.Temporary(err); !errors.Is(err, backend.ErrUnavailable) || again != tt.again {
+				t.Errorf("GetRef() = %v, temporary %t, want %v, temporary %t", err, again, backend.ErrUnavailable, tt.again)
+			}
+		})
 	}
 }
 
