@@ -239,7 +239,11 @@ func (s *save) pack(ctx context.Context, d Directory, before *archive.Snapshot) 
 	if err != nil {
 		return savedDirectory{}, nil, err
 	}
-	p := &packing{save: s, dir: d, report: report, before: before, packs: archive.Plan(before, entries, s.opts.PackSize), now: began}
+	since, err := settled(ctx, entries)
+	if err != nil {
+		return savedDirectory{}, nil, err
+	}
+	p := &packing{save: s, settled: since, dir: d, report: report, before: before, packs: archive.Plan(before, entries, s.opts.PackSize), now: began}
 	if err := p.run(ctx); err != nil {
 		return savedDirectory{}, nil, err
 	}
@@ -261,7 +265,9 @@ type packing struct {
 	packs  []archive.Pack
 	layers []compress.Layer
 	now    time.Time
-	mu     sync.Mutex
+	// settled is when reading began.
+	settled time.Time
+	mu      sync.Mutex
 }
 
 // run makes the layers that are not there yet, on all processors.
@@ -361,10 +367,27 @@ func (p *packing) saved() savedDirectory {
 	return d
 }
 
-// racy is how long before the walk a file must have been changed for a later
-// change to show in its times for certain: Linux stamps files with the time of
-// its last tick, of which there are a hundred a second or more.
-const racy = 50 * time.Millisecond
+// clockTick is longer than the time for which files get the same time stamp:
+// Linux stamps them with the time of its last tick, of which there are a hundred
+// a second or more.
+const clockTick = 20 * time.Millisecond
+
+// settled waits until what is changed from now on has a later time than all
+// entries, so that a change of a file after it was read shows in its times. It
+// returns since when that is so.
+func settled(ctx context.Context, entries []archive.Entry) (time.Time, error) {
+	var youngest int64
+	for i := range entries {
+		youngest = max(youngest, entries[i].Stat.ChangeTime)
+	}
+	wait := clockTick - time.Since(time.Unix(0, youngest))
+	if wait > 0 {
+		if err := pause(ctx, min(wait, clockTick)); err != nil {
+			return time.Time{}, err
+		}
+	}
+	return time.Now(), nil
+}
 
 // snapshot returns what to remember of the directory.
 func (p *packing) snapshot(entries []archive.Entry) *archive.Snapshot {
@@ -387,8 +410,8 @@ func (p *packing) snapshot(entries []archive.Entry) *archive.Snapshot {
 	for i := range s.Entries {
 		e := &s.Entries[i]
 		s.Of[i] = of[e.Path]
-		if time.Unix(0, e.Stat.ChangeTime).After(p.now.Add(-racy)) {
-			e.Stat.ChangeTime = 0 // is read again next time
+		if time.Unix(0, e.Stat.ChangeTime).After(p.settled) {
+			e.Stat.ChangeTime = 0 // of another clock: it is read again next time
 		}
 	}
 	return s

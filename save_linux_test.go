@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -101,18 +100,6 @@ func (b *bed) restore(tb testing.TB, key, into string, prefixes ...string) *lard
 	return restored
 }
 
-// settle makes files older than the clock's tick, so that nothing is read again
-// for having just been changed.
-func settle(tb testing.TB, dir string) {
-	tb.Helper()
-	probe := filepath.Join(dir, "..", "probe")
-	for began := time.Now(); time.Since(began) < 60*time.Millisecond; {
-		if err := os.WriteFile(probe, nil, 0o644); err != nil {
-			tb.Fatal(err)
-		}
-	}
-}
-
 func TestSaveAndRestore(t *testing.T) {
 	b, dir, into := newBed(t), project(t), t.TempDir()
 	report := b.save(t, "deps-1", dir)
@@ -128,7 +115,6 @@ func TestSaveAndRestore(t *testing.T) {
 
 func TestSaveOfAnUnchangedTreeSendsNothing(t *testing.T) {
 	b, dir := newBed(t), project(t)
-	settle(t, dir)
 	b.save(t, "deps-1", dir)
 	before := b.count.Stats().Calls
 	report := b.save(t, "deps-1", dir)
@@ -144,7 +130,6 @@ func TestSaveOfAnUnchangedTreeSendsNothing(t *testing.T) {
 func TestSaveOfAChangeSendsLittle(t *testing.T) {
 	for name, positions := range map[string][]int{"clustered": {100, 101, 102, 103}, "scattered": {3, 107, 211, 396}} {
 		b, dir, into := newBed(t), project(t), t.TempDir()
-		settle(t, dir)
 		full := b.save(t, "deps-1", dir).Directories[0]
 		b.restore(t, "deps-1", into)
 		for _, i := range positions {
@@ -225,7 +210,6 @@ func TestDamagedMemoryIsNone(t *testing.T) {
 func TestRestoreReadsWhatItDoesNotRemember(t *testing.T) {
 	for _, remembered := range []bool{false, true} {
 		b, dir, into := newBed(t), project(t), t.TempDir()
-		settle(t, dir)
 		b.save(t, "deps-1", dir)
 		putFile(t, dir, "pkg04/file080", "changed")
 		putFile(t, dir, "pkg14/file280", "changed")
@@ -299,7 +283,6 @@ func TestRestoreTakesTheNextBestWhenALayerIsLost(t *testing.T) {
 	b, dir, into := newBed(t), project(t), t.TempDir()
 	b.save(t, "deps-1", dir)
 	putFile(t, dir, "pkg00/file000", "changed")
-	settle(t, dir)
 	b.save(t, "deps-2", dir)
 	m, _, err := larder.Import(t.Context(), []larder.Target{{Backend: b.target.Backend, Ref: "main.dirs"}}, larder.ImportOptions{})
 	if err != nil {

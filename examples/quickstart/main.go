@@ -1,189 +1,170 @@
-// Command quickstart shows what larder does, on a build cache that BuildKit
-// exported and that is embedded in the program. It needs no server, and leaves
-// nothing behind:
+// Command quickstart does the main job of a build tool: it saves a directory
+// under a key, changes one file in a hundred, saves it again, and restores it into
+// an empty directory and into one that has the older state. It needs no server,
+// and leaves nothing behind:
 //
-//	go run github.com/larder-build/larder/examples/quickstart@latest
+//	go run github.com/larder-build/larder/examples/quickstart@latest [DIR]
+//
+// Without an argument the directory is a copy of the Go distribution's sources.
 package main
 
 import (
-	"cmp"
 	"context"
-	"embed"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"slices"
+	"strings"
+	"time"
 
 	"github.com/larder-build/larder"
-	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/backend/local"
 )
 
-// embedded is a directory as BuildKit's "--cache-to type=local" leaves it.
-//
-//go:embed cache/index.json cache/oci-layout cache/blobs
-var embedded embed.FS
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Stdout)
+	err := start(ctx, os.Args[1:])
 	stop()
 	if err != nil {
 		log.Fatalf("quickstart: %v", err)
 	}
 }
 
-// run unpacks the cache into a directory of its own and gives the tour.
-func run(ctx context.Context, out io.Writer) (err error) {
+func start(ctx context.Context, args []string) error {
+	if len(args) > 0 {
+		return run(ctx, os.Stdout, args[0])
+	}
+	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
+	if err != nil {
+		return fmt.Errorf("find Go's sources; name a directory instead: %w", err)
+	}
+	return run(ctx, os.Stdout, filepath.Join(strings.TrimSpace(string(root)), "src"))
+}
+
+// run does the job with a copy of a directory.
+func run(ctx context.Context, out io.Writer, source string) (err error) {
 	dir, err := os.MkdirTemp("", "larder-quickstart-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	cache, err := fs.Sub(embedded, "cache")
-	if err != nil {
+	if _, err := os.Stat(source); err != nil {
 		return err
 	}
-	if err := os.CopyFS(filepath.Join(dir, "buildkit"), cache); err != nil {
+	tree := filepath.Join(dir, "tree")
+	if err := os.CopyFS(tree, os.DirFS(source)); err != nil {
 		return err
 	}
 
 	// A backend is a place where caches live. Here it is a directory; a
 	// registry or a bucket has the same methods.
-	from, err := local.Open(filepath.Join(dir, "buildkit"), local.Options{})
+	store, err := local.Open(filepath.Join(dir, "store"), local.Options{})
 	if err != nil {
 		return err
 	}
-	defer from.Close()
-	to, err := local.Open(filepath.Join(dir, "larder"), local.Options{})
-	if err != nil {
-		return err
+	defer store.Close()
+	j := &job{
+		out: out, dir: dir, tree: tree,
+		store: []larder.Target{{Backend: store, Ref: "main"}},
+		// What larder remembers of directories, so as to read only what has
+		// changed. The command uses the user's cache directory.
+		snapshots: filepath.Join(dir, "snapshots"),
 	}
-	defer to.Close()
-
-	t := tour{out: out, from: from, to: to}
-	for _, show := range []func(context.Context) error{t.inspect, t.copy, t.merge, t.verify, t.repair, t.use} {
-		if err := show(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+	return j.run(ctx)
 }
 
-// tour goes through the verbs of package larder, one after the other.
-type tour struct {
-	out io.Writer
-	// from has what BuildKit exported, to is empty in the beginning.
-	from, to *local.Backend
+type job struct {
+	out       io.Writer
+	dir, tree string
+	store     []larder.Target
+	snapshots string
 }
 
-func (t *tour) say(format string, args ...any) { fmt.Fprintf(t.out, format+"\n", args...) }
+func (j *job) say(format string, args ...any) { fmt.Fprintf(j.out, format+"\n", args...) }
 
-// inspect shows what is in a cache without reading any layer.
-func (t *tour) inspect(ctx context.Context) error {
-	t.say("1. Two builds have exported their caches to a directory:")
-	for _, ref := range []string{"main", "feature-login"} {
-		found, err := larder.Inspect(ctx, larder.Target{Backend: t.from, Ref: ref}, larder.InspectOptions{})
-		if err != nil {
-			return err
-		}
-		t.say("   %-14s results of %d build steps in %d blobs of %d bytes, as %s",
-			ref, found.Totals.Results, found.Totals.Blobs, found.Totals.Bytes, found.Encoding)
-	}
-	return nil
-}
-
-// copy mirrors a cache. The digest of its manifest stays the same.
-func (t *tour) copy(ctx context.Context) error {
-	t.say("\n2. Copy main to another place, and once more:")
+func (j *job) run(ctx context.Context) error {
+	j.say("1. Save a directory under the key monday, and again:")
 	for range 2 {
-		report, err := larder.Copy(ctx, larder.Target{Backend: t.from, Ref: "main"},
-			[]larder.Target{{Backend: t.to, Ref: "main"}}, larder.CopyOptions{})
+		if err := j.save(ctx, "monday"); err != nil {
+			return err
+		}
+	}
+	j.say("\n2. Restore it into an empty directory:")
+	if err := j.restore(ctx, "monday"); err != nil {
+		return err
+	}
+	changed, err := j.change(ctx)
+	if err != nil {
+		return err
+	}
+	j.say("\n3. Change %d files, one in a hundred, and save it under the key tuesday:", changed)
+	if err := j.save(ctx, "tuesday"); err != nil {
+		return err
+	}
+	j.say("\n4. Restore that over what was restored before:")
+	if err := j.restore(ctx, "tuesday"); err != nil {
+		return err
+	}
+	j.say("\n5. Look for a key that nobody has saved, then for any from a Tuesday:")
+	found, err := larder.Lookup(ctx, "wednesday", j.store, larder.RestoreOptions{Prefixes: []string{"tues"}})
+	if err != nil {
+		return err
+	}
+	j.say("   exact: %t, found %s", found.Exact, found.Key)
+	return nil
+}
+
+func (j *job) save(ctx context.Context, key string) error {
+	began := time.Now()
+	dirs := []larder.Directory{{Path: j.tree, Name: "tree"}}
+	report, err := larder.Save(ctx, key, dirs, j.store, larder.SaveOptions{Snapshots: j.snapshots})
+	if err != nil {
+		return err
+	}
+	d := report.Directories[0]
+	j.say("   %d names, %s: wrote %d of %d layers, %s, in %s", d.Files, size(d.Bytes), d.Written.Blobs, d.Layers, size(d.Written.Bytes), since(began))
+	return nil
+}
+
+func (j *job) restore(ctx context.Context, key string) error {
+	began := time.Now()
+	opts := larder.RestoreOptions{Into: filepath.Join(j.dir, "restored"), Exact: true, Snapshots: j.snapshots}
+	restored, err := larder.Restore(ctx, key, j.store, opts)
+	if err != nil {
+		return err
+	}
+	d := restored.Directories[0]
+	j.say("   fetched %d of %d layers, %s, and wrote %d names in %s",
+		d.Fetched.Blobs, d.Fetched.Blobs+d.Present.Blobs, size(d.Fetched.Bytes), d.Files, since(began))
+	return nil
+}
+
+// change adds a line to one file in a hundred.
+func (j *job) change(ctx context.Context) (changed int, err error) {
+	files := 0
+	err = filepath.WalkDir(j.tree, func(path string, entry fs.DirEntry, err error) error {
+		if err = errors.Join(err, ctx.Err()); err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		if files++; files%100 != 0 {
+			return nil
+		}
+		changed++
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 		if err != nil {
 			return err
 		}
-		done := report.Targets[0]
-		t.say("   %s: sent %d blobs, reused %d", done.Outcome, done.Sent.Blobs, done.Reused.Blobs)
-	}
-	return nil
+		_, err = f.WriteString("\n// Changed.\n")
+		return errors.Join(err, f.Close())
+	})
+	return changed, err
 }
 
-// merge makes one cache of two, so that one import serves both builds.
-func (t *tour) merge(ctx context.Context) error {
-	both := []larder.Target{{Backend: t.from, Ref: "main"}, {Backend: t.from, Ref: "feature-login"}}
-	report, err := larder.Merge(ctx, both, []larder.Target{{Backend: t.to, Ref: "all"}}, larder.ExportOptions{})
-	if err != nil {
-		return err
-	}
-	done := report.Targets[0]
-	t.say("\n3. Merge both into the tag all:")
-	t.say("   %s: sent %d blobs, reused %d that came with main", done.Outcome, done.Sent.Blobs, done.Reused.Blobs)
-	return nil
-}
+func size(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 
-// verify reads every blob and checks digests and diffIDs.
-func (t *tour) verify(ctx context.Context) error {
-	found, err := larder.Verify(ctx, t.all(), larder.VerifyOptions{})
-	if err != nil {
-		return err
-	}
-	t.say("\n4. Verify it:\n   ok: %t, %d blobs, %d bytes", found.OK, found.Blobs, found.Bytes)
-	return nil
-}
-
-// repair breaks a blob, as a bad disk would, and keeps what does not need it.
-func (t *tour) repair(ctx context.Context) error {
-	if err := t.damage(ctx); err != nil {
-		return err
-	}
-	found, err := larder.Verify(ctx, t.all(), larder.VerifyOptions{Repair: true})
-	if err != nil {
-		return err
-	}
-	t.say("\n5. Overwrite the largest layer with zeros, then verify and repair:")
-	t.say("   ok: %t, %d corrupt: %.19s…", found.OK, len(found.Corrupt), found.Corrupt[0].Digest)
-	kept, err := larder.Inspect(ctx, t.all(), larder.InspectOptions{})
-	if err != nil {
-		return err
-	}
-	t.say("   %s again: the results of %d steps needed it, those of %d are kept",
-		found.Repaired.Outcome, found.RecordsLost, kept.Totals.Results)
-	return nil
-}
-
-// use imports the repaired cache, as a build tool does before a build. A cache
-// that is not there, or does not answer, is no reason for it to fail.
-func (t *tour) use(ctx context.Context) error {
-	chain := []larder.Target{{Backend: t.to, Ref: "my-branch"}, t.all()}
-	imported, report, err := larder.Import(ctx, chain, larder.ImportOptions{})
-	if err != nil {
-		return err
-	}
-	t.say("\n6. Import it, with a branch before it that has no cache yet:")
-	for _, s := range report.Sources {
-		t.say("   %-14s found: %t", s.Ref, !errors.Is(s.Err, backend.ErrNotFound))
-	}
-	t.say("   %d blobs are ready for the next build, which makes anew only what was lost.", len(imported.Manifest.Blobs()))
-	return nil
-}
-
-func (t *tour) all() larder.Target { return larder.Target{Backend: t.to, Ref: "all"} }
-
-// damage overwrites the largest layer of the merged cache.
-func (t *tour) damage(ctx context.Context) error {
-	found, err := larder.Inspect(ctx, t.all(), larder.InspectOptions{})
-	if err != nil {
-		return err
-	}
-	layer := slices.MaxFunc(found.Layers, func(a, b larder.InspectedLayer) int { return cmp.Compare(a.Size, b.Size) })
-	file := filepath.Join(t.to.Dir(), "blobs", "sha256", layer.Digest.Encoded())
-	if err := os.Remove(file); err != nil { // Blobs are read-only files.
-		return err
-	}
-	return os.WriteFile(file, make([]byte, layer.Size), 0o600)
-}
+func since(began time.Time) string { return time.Since(began).Round(time.Millisecond).String() }
