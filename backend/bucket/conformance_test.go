@@ -2,6 +2,7 @@ package bucket_test
 
 import (
 	"context"
+	"os"
 	"strings"
 	"testing"
 
@@ -38,6 +39,9 @@ func conform(t *testing.T, opts bucket.Options, h backendtest.Harness, open func
 		if err := bucketOf(tb, b).WriteAll(context.WithoutCancel(tb.Context()), "p/blobs/"+d.String(), data, nil); err != nil {
 			tb.Fatal(err)
 		}
+	}
+	if os.Getenv("LARDER_SOAK") == "full" {
+		h.Rounds = 500
 	}
 	h.PartSize = 200_000
 	backendtest.Run(t, h)
