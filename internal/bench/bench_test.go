@@ -148,7 +148,8 @@ func TestRenewedReplacesOneInAHundred(t *testing.T) {
 
 func TestPlaces(t *testing.T) {
 	for _, p := range []place{
-		{layout: "/tmp/dir"}, {repo: "127.0.0.1:5000/a/b"},
+		{layout: "/tmp/dir"},
+		{repo: "127.0.0.1:5000/a/b"},
 		{objects: objects{kind: kindS3, addr: "127.0.0.1:9000", bucket: "bench", prefix: "to-1/"}},
 		{objects: objects{kind: kindAzblob, addr: "127.0.0.1:10000", bucket: "bench", prefix: "a/b/"}},
 	} {
