@@ -463,3 +463,27 @@ func readImported(tb testing.TB, c *larder.Imported, d blob.Descriptor) []byte {
 	}
 	return buf.Bytes()
 }
+
+// TestExportGoesOnWithoutTheRightToAsk exports to stores that refuse what an
+// export can do without.
+func TestExportGoesOnWithoutTheRightToAsk(t *testing.T) {
+	tests := []struct {
+		name  string
+		fault faulty.Fault
+		want  []larder.DegradationKind
+	}{
+		{"questions denied", faulty.Fault{Op: faulty.Stat, Err: backend.ErrDenied, Times: -1}, nil},
+		{"conditions refused when they are met", faulty.Fault{Op: faulty.PutRef, Err: backend.ErrUnsupported, Times: 1}, []larder.DegradationKind{larder.UnguardedPublish}},
+	}
+	for _, tt := range tests {
+		to := larder.Target{Backend: faulty.New(mem.New(), tt.fault), Ref: "main"}
+		report := export(t, cacheOf(t, "base", "deps"), to)
+		var got []larder.DegradationKind
+		for _, d := range report.Targets[0].Degradations {
+			got = append(got, d.Kind)
+		}
+		if !slices.Equal(got, tt.want) || inspect(t, to).Totals.Results != 2 {
+			t.Errorf("%s: degradations are %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}

@@ -57,7 +57,10 @@ func split(blobs []blob.Descriptor, is func(blob.Descriptor) bool) (those, other
 // there.
 func (t *transfer) ask(ctx context.Context, blobs []blob.Descriptor, to *destination, stale func(backend.BlobInfo) bool) (wanted []blob.Descriptor, found int, err error) {
 	there, err := present(backend.WithTrace(ctx, to.report.trace()), to.Backend, blobs)
-	if err != nil {
+	switch {
+	case errors.Is(err, backend.ErrDenied):
+		return blobs, 0, nil // who may not ask may still write
+	case err != nil:
 		return nil, 0, err
 	}
 	for _, b := range blobs {

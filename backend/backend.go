@@ -65,8 +65,8 @@ type Blobs interface {
 	// digest gives ErrCorrupt. Unless Put succeeds nothing becomes visible, and
 	// what was there remains. A blob that is already there with that size is a
 	// success whose content need not be read again, and its age, where the
-	// store has BlobAges, starts anew; one of another size is replaced. Put
-	// opens src as often as it needs and closes every reader it opened, once and
+	// store has BlobAges, starts anew, unless the driver was told up to which age
+	// that can wait; one of another size is replaced. Put opens src as often as it needs and closes every reader it opened, once and
 	// before it returns; an error of src is found in its own by errors.Is.
 	Put(ctx context.Context, d blob.Descriptor, src blob.Source) error
 
