@@ -12,6 +12,9 @@ import (
 	"github.com/larder-build/larder/internal/bucket"
 )
 
+// maxContests is how often others may write a ref first.
+const maxContests = 100
+
 // state is what a ref is at present.
 type state struct {
 	// key is that of the entry with its document, and its version; "" means that
@@ -95,8 +98,8 @@ func (s *store) putRef(ctx context.Context, name string, body bucket.Body, cond 
 		return bucket.Object{}, fmt.Errorf("%w: the document is empty, which the service does not store", backend.ErrInvalid)
 	}
 	series := seriesOf(name, s.service.scopes.own)
-	stuck := 0 // the last entry that somebody has reserved and not finished
-	for range maxSteps {
+	stuck, steps := 0, 0 // the last entry that somebody has reserved and not finished, and how many
+	for range maxContests {
 		number, err := s.nextNumber(ctx, name, cond)
 		if err != nil {
 			return bucket.Object{}, err
@@ -106,9 +109,13 @@ func (s *store) putRef(ctx context.Context, name string, body bucket.Body, cond 
 		if errors.Is(err, errExists) {
 			if s.awaitRef(ctx, series, number) {
 				stuck = number
+				steps++
 			}
 			if err := ctx.Err(); err != nil {
 				return bucket.Object{}, err
+			}
+			if steps == maxStuck {
+				break
 			}
 			continue
 		}
@@ -117,7 +124,7 @@ func (s *store) putRef(ctx context.Context, name string, body bucket.Body, cond 
 		}
 		return s.writeRef(ctx, r, series, number, body)
 	}
-	return bucket.Object{}, &bucket.Failure{Kind: backend.ErrConflict, Err: fmt.Errorf("others have written first %d times", maxSteps)}
+	return bucket.Object{}, &bucket.Failure{Kind: backend.ErrConflict, Err: errors.New("others have reserved the next entry again and again")}
 }
 
 // nextNumber returns the number of the entry that is to be written, if a

@@ -18,8 +18,9 @@ const (
 	reservationLife = 50 * time.Minute
 	// maxKept is how many reservations are kept for another attempt.
 	maxKept = 1024
-	// maxSteps is how many entries are stepped over for a blob or a ref.
-	maxSteps = 100
+	// maxStuck is how many entries are stepped over for a blob or a ref: each may
+	// take Options.StuckAfter.
+	maxStuck = 8
 	// firstPoll is the wait before the service is asked again whether an entry is
 	// there, which doubles up to lastPoll.
 	firstPoll = 20 * time.Millisecond
@@ -89,7 +90,7 @@ func (s *store) finish(ctx context.Context, r *reservation, size int64) error {
 func (s *store) reserveBlob(ctx context.Context, key string, size int64) (*reservation, error) {
 	entry := entryOf(key)
 	next, number := entry, 0
-	for range maxSteps {
+	for range maxStuck {
 		r, err := s.reserve(ctx, next, reservationLife)
 		if !errors.Is(err, errExists) {
 			return r, err
@@ -106,7 +107,7 @@ func (s *store) reserveBlob(ctx context.Context, key string, size int64) (*reser
 		number = max(number, f.number) + 1
 		next = numbered(entry+"#", number)
 	}
-	return nil, &bucket.Failure{Kind: backend.ErrUnavailable, Err: fmt.Errorf("%d entries of this blob are reserved and not finished", maxSteps)}
+	return nil, &bucket.Failure{Kind: backend.ErrUnavailable, Err: fmt.Errorf("%d entries of this blob are reserved and not finished", maxStuck)}
 }
 
 // errKept says that there is a reservation to take up.
