@@ -13,6 +13,7 @@ import (
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/backend/azblob"
 	"github.com/larder-build/larder/backend/bucket/gcs"
+	"github.com/larder-build/larder/backend/gha"
 	"github.com/larder-build/larder/backend/local"
 	"github.com/larder-build/larder/backend/mem"
 	"github.com/larder-build/larder/backend/registry"
@@ -67,6 +68,7 @@ func Mux(opts Options) *backend.Mux {
 	}
 	m.Register(azblob.Driver())
 	m.Register(gcs.Driver())
+	m.Register(gha.Driver())
 	m.Register(local.Driver())
 	m.Register(mem.Driver())
 	m.Register(registry.DriverWith(registry.Options{Keychain: keychain(opts)}))

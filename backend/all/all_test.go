@@ -22,6 +22,7 @@ import (
 	"github.com/larder-build/larder/backend/wrap"
 	"github.com/larder-build/larder/internal/azuretest"
 	"github.com/larder-build/larder/internal/gcstest"
+	"github.com/larder-build/larder/internal/ghaserver"
 	"github.com/larder-build/larder/internal/registrytest"
 	"github.com/larder-build/larder/internal/s3test"
 )
@@ -34,6 +35,7 @@ func TestMuxOpensEveryType(t *testing.T) {
 	objects := s3test.New(t, s3test.Options{Buckets: []string{"cache"}})
 	blobs := azuretest.New(t, azuretest.Options{Containers: []string{"cache"}})
 	google := gcstest.New(t, gcstest.Options{Buckets: []string{"cache"}})
+	actions := ghaserver.New(t, ghaserver.Options{})
 	m := all.Mux(all.Options{})
 	opened := map[string]bool{}
 	for _, text := range []string{
@@ -49,6 +51,7 @@ func TestMuxOpensEveryType(t *testing.T) {
 		"type=azblob,account_url=" + blobs.URL + ",container=cache,name=main,secret_access_key=" + azuretest.Key,
 		"type=gs,bucket=cache,endpoint_url=" + google.URL + ",name=main",
 		"gs://cache/prefix/?endpoint_url=" + url.QueryEscape(google.URL) + "&name=main",
+		"type=gha,scope=main,url_v2=" + actions.URL + ",token=" + actions.Token(ghaserver.Scope{Ref: "refs/heads/main", Permission: 3}),
 		"azblob://cache?account_url=" + url.QueryEscape(blobs.URL) + "&name=main&secret_access_key=" + url.QueryEscape(azuretest.Key),
 	} {
 		l, err := m.Parse(text)
@@ -127,10 +130,10 @@ func TestMuxWraps(t *testing.T) {
 // TestMuxKnowsTypes shows what is said of types that are not there.
 func TestMuxKnowsTypes(t *testing.T) {
 	m := all.Mux(all.Options{})
-	for _, text := range []string{"type=gha", "gha://x"} {
+	for _, text := range []string{"type=floppy", "floppy://x"} {
 		_, err := m.Parse(text)
-		if !errors.Is(err, backend.ErrInvalid) || !strings.Contains(err.Error(), "is not available here (azblob, ") {
-			t.Errorf("Parse(%s) = %v, want that the type is not available", text, err)
+		if !errors.Is(err, backend.ErrInvalid) || !strings.Contains(err.Error(), "unknown type floppy, want one of azblob, gha, ") {
+			t.Errorf("Parse(%s) = %v, want the types that there are", text, err)
 		}
 	}
 }
