@@ -143,7 +143,7 @@ func (b *binder) open(base backend.Location) error {
 	}
 	var names []string
 	for _, e := range b.plan.Write {
-		names = append(names, e.Name)
+		names = append(names, e.Name, e.Name+DirectorySuffix)
 	}
 	writer := wrap.OnlyRefs(store, names...)
 	if len(b.plan.Read) == 0 {

@@ -30,6 +30,7 @@ type keyFlags struct {
 	from []string
 	key  string
 	opts larder.RestoreOptions
+	scoping
 }
 
 func (a *app) addKeyFlags(cmd *cobra.Command, k *keyFlags) {
@@ -37,6 +38,7 @@ func (a *app) addKeyFlags(cmd *cobra.Command, k *keyFlags) {
 	flags.StringArrayVar(&k.from, "from", nil, "`LOCATION` to look in; may be repeated, the best first")
 	flags.StringVar(&k.key, "key", "", "`KEY` to look for")
 	flags.StringArrayVar(&k.opts.Prefixes, "restore-key", nil, "`PREFIX` of keys to fall back to; may be repeated, the best first")
+	k.addScopeFlags(cmd)
 	a.requireLocations(cmd, "from")
 	_ = cmd.MarkFlagRequired("key")
 }
@@ -77,14 +79,14 @@ type restored struct {
 }
 
 func (a *app) restore(ctx context.Context, k *keyFlags, failOnMiss bool) error {
-	places, err := a.open(ctx, use{what: "--from"}, k.from...)
+	sources, closeSources, err := a.openSources(ctx, &k.scoping, k.from)
 	if err != nil {
 		return err
 	}
-	defer closeAll(places)
+	defer closeSources()
 	start := a.Now()
 	k.opts.Snapshots = a.snapshots()
-	out, err := larder.Restore(ctx, k.key, targets(places), k.opts)
+	out, err := larder.Restore(ctx, k.key, sources, k.opts)
 	took := a.Now().Sub(start)
 	a.warnOfSources(out.Found)
 	if err == nil && failOnMiss && !out.Hit {
@@ -94,13 +96,13 @@ func (a *app) restore(ctx context.Context, k *keyFlags, failOnMiss bool) error {
 }
 
 func (a *app) lookup(ctx context.Context, k *keyFlags) error {
-	places, err := a.open(ctx, use{what: "--from"}, k.from...)
+	sources, closeSources, err := a.openSources(ctx, &k.scoping, k.from)
 	if err != nil {
 		return err
 	}
-	defer closeAll(places)
+	defer closeSources()
 	start := a.Now()
-	out, err := larder.Lookup(ctx, k.key, targets(places), k.opts)
+	out, err := larder.Lookup(ctx, k.key, sources, k.opts)
 	a.warnOfSources(out)
 	if err == nil && !out.Hit {
 		err = missed(k.key)

@@ -30,13 +30,14 @@ func (a *app) saveCommand() *cobra.Command {
 	var to, exclude []string
 	var key, compression string
 	var opts larder.SaveOptions
+	s := &scoping{}
 	cmd := a.command("save --to LOCATION [--to LOCATION]... --key KEY [flags] PATH...", "Store directories under a key", saveHelp, cobra.MinimumNArgs(1),
 		func(ctx context.Context, paths []string) error {
 			if err := parseCompression(compression, &opts); err != nil {
 				return err
 			}
 			opts.Skip = excluding(exclude)
-			return a.save(ctx, key, paths, to, opts)
+			return a.save(ctx, s, key, paths, to, opts)
 		})
 	cmd.ValidArgsFunction = nil
 	flags := cmd.Flags()
@@ -47,6 +48,7 @@ func (a *app) saveCommand() *cobra.Command {
 	flags.BoolVar(&opts.Keep.Deterministic, "deterministic", false, "leave out times, so that equal trees give equal layers")
 	flags.BoolVar(&opts.Keep.Owners, "owners", false, "keep who owns the files")
 	flags.BoolVar(&opts.Keep.Xattrs, "xattrs", false, "keep extended attributes")
+	s.addScopeFlags(cmd)
 	a.requireLocations(cmd, "to")
 	_ = cmd.MarkFlagRequired("key")
 	return cmd
@@ -80,12 +82,12 @@ type saved struct {
 	Error       *errorJSON    `json:"error,omitempty"`
 }
 
-func (a *app) save(ctx context.Context, key string, paths, to []string, opts larder.SaveOptions) error {
-	places, err := a.open(ctx, use{what: "--to", write: true}, to...)
+func (a *app) save(ctx context.Context, s *scoping, key string, paths, to []string, opts larder.SaveOptions) error {
+	targets, closeTargets, err := a.openTargets(ctx, s, to)
 	if err != nil {
 		return err
 	}
-	defer closeAll(places)
+	defer closeTargets()
 	dirs := make([]larder.Directory, len(paths))
 	for i, path := range paths {
 		dirs[i].Path = path
@@ -93,7 +95,7 @@ func (a *app) save(ctx context.Context, key string, paths, to []string, opts lar
 	start := a.Now()
 	opts.Snapshots = a.snapshots()
 	opts.Export.Now = a.Now
-	report, err := larder.Save(ctx, key, dirs, targets(places), opts)
+	report, err := larder.Save(ctx, key, dirs, targets, opts)
 	took := a.Now().Sub(start)
 	if report.Report != nil {
 		a.warnAll(report.Degradations)

@@ -32,9 +32,9 @@ func (s shell) must(t *testing.T, args ...string) string {
 
 // answer is what a program reads of save and restore --json.
 type answer struct {
-	Schema, Key string
-	Hit, Exact  bool
-	Directories []struct {
+	Schema, Key, Ref string
+	Hit, Exact       bool
+	Directories      []struct {
 		Files            int
 		Written, Fetched struct{ Blobs int }
 	}
@@ -89,6 +89,22 @@ func TestSaveExcludes(t *testing.T) {
 		if _, err := os.Stat(name); (err == nil) != want {
 			t.Errorf("%s: %v, want it there: %t", name, err, want)
 		}
+	}
+}
+
+// TestSaveAndRestoreByScope saves for a branch and restores for another one,
+// which has nothing of its own.
+func TestSaveAndRestoreByScope(t *testing.T) {
+	s := inProject(t)
+	base := []string{"--default-branch", "main", "--key", "k"}
+	s.must(t, append(base, "save", "--to", "local:store", "--scope", "main", "modules")...)
+	out := s.document(t, append(base, "restore", "--from", "local:store", "--scope", "feature/login", "--into", "out")...)
+	if !out.Hit || out.Ref != "main.dirs" {
+		t.Errorf("restore printed %+v, want a hit in main.dirs", out)
+	}
+	fork := append(base, "save", "--to", "local:store", "--scope", "main", "--fork", "modules")
+	if got := s.run(t.Context(), fork...); got.status == 0 {
+		t.Errorf("a fork saves to main: %s", got.out)
 	}
 }
 

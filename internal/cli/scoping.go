@@ -353,6 +353,42 @@ func existing(ctx context.Context, places []larder.Place) ([]larder.Target, erro
 	return found, nil
 }
 
+// openTargets opens locations to write; with --scope they are bases.
+func (a *app) openTargets(ctx context.Context, s *scoping, to []string) ([]larder.Target, func(), error) {
+	if !s.given() {
+		places, err := a.open(ctx, use{what: "--to", write: true}, to...)
+		return targets(places), func() { closeAll(places) }, err
+	}
+	plan, err := a.plan(ctx, s, to...)
+	if err != nil {
+		return nil, nil, err
+	}
+	a.warnPlan(plan)
+	write, err := a.writers(ctx, plan, to...)
+	if err != nil {
+		return nil, nil, err
+	}
+	return larder.Targets(write.Write), func() { _ = write.Close() }, nil // as closeAll
+}
+
+// openSources opens locations to read, in order; with --scope they are bases.
+func (a *app) openSources(ctx context.Context, s *scoping, from []string) ([]larder.Target, func(), error) {
+	if !s.given() {
+		places, err := a.open(ctx, use{what: "--from"}, from...)
+		return targets(places), func() { closeAll(places) }, err
+	}
+	plan, err := a.plan(ctx, s) // the stores are not asked: what is read are other refs
+	if err != nil {
+		return nil, nil, err
+	}
+	a.warnPlan(plan)
+	read, err := a.readers(ctx, "--from", plan, from...)
+	if err != nil {
+		return nil, nil, err
+	}
+	return larder.Targets(read.Read), func() { _ = read.Close() }, nil // as closeAll
+}
+
 // ends are what a copy or merge reads and writes.
 type ends struct {
 	from, to []larder.Target
