@@ -114,7 +114,7 @@ func TestEvictedBlobIsNotFound(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := ghaserver.New(t, ghaserver.Options{})
-			b := open(t, s, nil, writer)
+			b := open(t, s, impatient, writer)
 			put(t, b, data)
 			wantBlob(t, b, data) // which remembers the URL
 			tt.evict(s)
@@ -247,5 +247,17 @@ func TestBackendSaysWhatItCan(t *testing.T) {
 	want := backend.Capabilities{CreateRef: true, ReplaceRef: true}
 	if got := b.Info(); got.Capabilities != want || got.Encoding != "flat" || got.Driver != "gha" {
 		t.Errorf("Info() = %+v, want capabilities %+v, flat", got, want)
+	}
+}
+
+func TestOwnBlobsAreFound(t *testing.T) {
+	o := ghaserver.Options{}
+	o.VisibleAfter = 200 * time.Millisecond
+	s := ghaserver.New(t, o)
+	b := open(t, s, nil, writer)
+	for i, size := range []int{0, 100, 1_000_000} {
+		put(t, b, content(i, size))
+		wantBlob(t, b, content(i, size))
+		put(t, b, content(i, size))
 	}
 }

@@ -146,6 +146,7 @@ func newStore(opts Options) (*store, error) {
 		urls:     newURLCache(opts.Now),
 		kept:     map[string]*reservation{},
 		finished: map[string]int{},
+		fresh:    map[string]time.Time{},
 	}, nil
 }
 

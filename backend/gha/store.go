@@ -33,6 +33,8 @@ type store struct {
 	// finished has the last entry that was finished here of each series. The
 	// service may take a while to find it.
 	finished map[string]int
+	// fresh has when blobs were finished here, by the keys of their entries.
+	fresh map[string]time.Time
 }
 
 var (
@@ -60,16 +62,48 @@ type found struct {
 
 // findBlob looks for the entry of a blob: the last of those that were written in
 // place of one that was stuck or wrong, or else the one with the blob's own key.
+//
+// One that was finished here is waited for, as it may take a while until the
+// service finds it.
 func (s *store) findBlob(ctx context.Context, entry string) (found, error) {
-	key, content, err := s.service.lookup(ctx, entry+"#", entry)
-	if err != nil {
-		return found{}, err
+	var f found
+	err := s.poll(ctx, "", func() (done bool, err error) {
+		key, content, err := s.service.lookup(ctx, entry+"#", entry)
+		if err != nil {
+			return false, err
+		}
+		number, ok := numberOf(entry+"#", key)
+		if ok || key == entry {
+			f = found{key, number, content}
+			return true, nil
+		}
+		return !s.isFresh(entry), nil
+	})
+	if err == nil && f.key == "" || errors.Is(err, errStuck) {
+		err = errNotFound()
 	}
-	number, ok := numberOf(entry+"#", key)
-	if !ok && key != entry {
-		return found{}, errNotFound()
+	return f, err
+}
+
+// maxFresh is how many blobs are remembered as finished.
+const maxFresh = 4096
+
+func (s *store) setFresh(entry string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.fresh) >= maxFresh {
+		clear(s.fresh)
 	}
-	return found{key, number, content}, nil
+	s.fresh[entry] = time.Now()
+}
+
+// isFresh reports whether a blob was finished here so lately that the service
+// need not have found it yet.
+func (s *store) isFresh(entry string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, ok := s.fresh[entry]
+	return ok && time.Since(at) < s.opts.StuckAfter
 }
 
 func errNotFound() error {
@@ -151,6 +185,7 @@ func (s *store) Put(ctx context.Context, key string, body bucket.Body, cond back
 		return bucket.Object{}, err
 	}
 	s.urls.drop(key)
+	s.setFresh(entryOf(key))
 	return stored, nil
 }
 
@@ -198,6 +233,7 @@ func (u *upload) Complete(ctx context.Context, _ backend.Condition) error {
 		return err
 	}
 	u.store.urls.drop(u.key)
+	u.store.setFresh(entryOf(u.key))
 	return nil
 }
 
