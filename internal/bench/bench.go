@@ -146,6 +146,11 @@ func (b *bench) close() error {
 // destination without.
 func (b *bench) places(ctx context.Context, t task, proxied bool) (from, to, direct place, err error) {
 	b.made++
+	if t.fresh {
+		if err := b.restart(ctx, t.store); err != nil {
+			return from, to, direct, err
+		}
+	}
 	from = t.from
 	switch {
 	case t.toLayout:
@@ -173,9 +178,9 @@ func (b *bench) proxy(p place, delayed bool) place {
 	for _, proxy := range b.proxies {
 		switch delays := proxy.delay > 0; {
 		case delays != delayed:
-		case p.repo != "" && proxy.server == host:
+		case p.repo != "" && proxy.target() == host:
 			return place{repo: proxy.addr() + "/" + repository}
-		case p.objects.kind != "" && proxy.server == p.objects.addr:
+		case p.objects.kind != "" && proxy.target() == p.objects.addr:
 			p.objects.addr = proxy.addr()
 			return p
 		}

@@ -22,7 +22,7 @@ type proxy struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
-	mu     sync.Mutex
+	mu     sync.Mutex     // of server too
 	counts map[string]int // by method
 }
 
@@ -38,6 +38,22 @@ func newProxy(ctx context.Context, server string, roundTrip time.Duration) (*pro
 }
 
 func (p *proxy) addr() string { return p.listen.Addr().String() }
+
+// move has the proxy lead to another server, if it has led to a certain one.
+func (p *proxy) move(from, to string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.server == from {
+		p.server = to
+	}
+}
+
+// target is where the proxy leads.
+func (p *proxy) target() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.server
+}
 
 // close ends all connections.
 func (p *proxy) close() error {
@@ -69,7 +85,7 @@ func (p *proxy) accept() {
 // serve passes on one connection until both sides have said all.
 func (p *proxy) serve(client net.Conn) {
 	defer client.Close()
-	server, err := (&net.Dialer{}).DialContext(p.stopped, "tcp", p.server)
+	server, err := (&net.Dialer{}).DialContext(p.stopped, "tcp", p.target())
 	if err != nil {
 		return // the client sees its connection closed
 	}

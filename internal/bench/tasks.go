@@ -18,6 +18,8 @@ type task struct {
 	// store has the destination, or the source if that is copied to a layout;
 	// nil means a registry.
 	store *objectStore
+	// fresh has the store started anew for each peer.
+	fresh bool
 	// like has the blobs of a source that is an object store.
 	like place
 	// seed prepares the destination; nil leaves it empty.
