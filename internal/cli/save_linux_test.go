@@ -96,14 +96,12 @@ func TestSaveExcludes(t *testing.T) {
 // which has nothing of its own.
 func TestSaveAndRestoreByScope(t *testing.T) {
 	s := inProject(t)
-	base := []string{"--default-branch", "main", "--key", "k"}
-	s.must(t, append(base, "save", "--to", "local:store", "--scope", "main", "modules")...)
-	out := s.document(t, append(base, "restore", "--from", "local:store", "--scope", "feature/login", "--into", "out")...)
+	s.must(t, "save", "--default-branch", "main", "--key", "k", "--to", "local:store", "--scope", "main", "modules")
+	out := s.document(t, "restore", "--default-branch", "main", "--key", "k", "--from", "local:store", "--scope", "feature/login", "--into", "out")
 	if !out.Hit || out.Ref != "main.dirs" {
 		t.Errorf("restore printed %+v, want a hit in main.dirs", out)
 	}
-	fork := append(base, "save", "--to", "local:store", "--scope", "main", "--fork", "modules")
-	if got := s.run(t.Context(), fork...); got.status == 0 {
+	if got := s.run(t.Context(), "save", "--default-branch", "main", "--key", "k", "--to", "local:store", "--scope", "main", "--fork", "modules"); got.status == 0 {
 		t.Errorf("a fork saves to main: %s", got.out)
 	}
 }
