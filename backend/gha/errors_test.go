@@ -174,3 +174,29 @@ func (a answer) RoundTrip(r *http.Request) (*http.Response, error) {
 		Body: io.NopCloser(strings.NewReader(`{"ok":false,"message":"cache write denied: by the test"}`)),
 	}, nil
 }
+
+// TestNetworkErrorsHoldNoSecrets has connections end, of which net/http tells
+// with the URL.
+func TestNetworkErrorsHoldNoSecrets(t *testing.T) {
+	s := ghaserver.New(t, ghaserver.Options{Intercept: func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPost {
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	}})
+	b := open(t, s, impatient, writer)
+	d := describe(content(1, 100))
+	s.Plant(mainRef, "buildkit-blob-1-"+d.Digest.String(), version, content(1, 100))
+	failed := 0
+	for _, err := range failures(t, b) {
+		if err != nil {
+			failed++
+		}
+		if text := fmt.Sprintf("%v %#v", err, err); strings.Contains(text, "sig=") || strings.Contains(text, "actions-cache/") {
+			t.Errorf("error = %v, want no signed URL in it", err)
+		}
+	}
+	if failed == 0 {
+		t.Error("nothing has failed, want errors to look at")
+	}
+}
