@@ -71,6 +71,7 @@ type Defect struct {
 // A cache whose documents are damaged cannot be repaired: there is nothing left
 // that says what belongs to it.
 func Verify(ctx context.Context, t Target, opts VerifyOptions) (*Verification, error) {
+	ctx = backend.WithOrigin(ctx)
 	found, err := load(ctx, t, opts.ReadLimit)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,9 @@ package larder_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
 	"slices"
 	"testing"
 
@@ -179,5 +181,27 @@ func TestVerifyFindsABlobOfWrongSize(t *testing.T) {
 	v := verify(t, to, larder.VerifyOptions{})
 	if got := digestsOf(v.Corrupt); !bytes.Equal([]byte(got[0]), []byte(c.layer(0))) {
 		t.Errorf("corrupt = %v, want %s", got, c.layer(0))
+	}
+}
+
+// mirrored fails the test if a blob is read that may come from a mirror.
+type mirrored struct {
+	backend.Backend
+	t *testing.T
+}
+
+func (m mirrored) Open(ctx context.Context, d blob.Descriptor, off, n int64) (io.ReadCloser, error) {
+	if !backend.IsOrigin(ctx) {
+		m.t.Errorf("Open(%s) may be of a mirror", d.Digest)
+	}
+	return m.Backend.Open(ctx, d, off, n)
+}
+
+func TestVerifyReadsTheOrigin(t *testing.T) {
+	to := larder.Target{Backend: mem.New(), Ref: "main"}
+	export(t, cacheOf(t, "base", "deps"), to)
+	to.Backend = mirrored{to.Backend, t}
+	if found, err := larder.Verify(t.Context(), to, larder.VerifyOptions{}); err != nil || !found.OK || found.Blobs != 2 {
+		t.Errorf("Verify() = %+v, %v, want 2 blobs that are ok", found, err)
 	}
 }

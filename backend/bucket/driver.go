@@ -53,7 +53,8 @@ func Files() Scheme {
 }
 
 // Memory are the locations of gocloud.dev's memblob. Every opened location is
-// a bucket of its own.
+// a bucket of its own. A Mux has these or those of package backend/mem, whose
+// type is the same.
 func Memory() Scheme { return Scheme{Type: "mem", Nameless: true, Service: Creating{}} }
 
 // Driver returns the driver of locations that mux opens, such as

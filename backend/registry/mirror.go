@@ -78,7 +78,7 @@ func (m *mirror) note(ctx context.Context, err error) {
 // has it, and then b.
 func mirrored[T any](ctx context.Context, b *Backend, read func(*Backend) (T, error)) (found T, from *mirror, err error) {
 	for _, m := range b.mirrors {
-		if !m.usable() {
+		if !m.usable() || backend.IsOrigin(ctx) {
 			continue
 		}
 		found, err := read(m.Backend)

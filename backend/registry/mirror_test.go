@@ -39,6 +39,19 @@ func TestMirrorHasTheBlob(t *testing.T) {
 	}
 }
 
+func TestOriginIsReadPastMirrors(t *testing.T) {
+	data := content(1, 1000)
+	origin, mirror := reflected(t, data)
+	mirror.PutBlob("a/b", data)
+	b := open(t, origin.Host+"/a/b", registry.Options{Mirrors: []string{mirror.Host}})
+	if got, err := read(backend.WithOrigin(t.Context()), b, describe(data), 0, -1); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("Open() of the origin = %d bytes, %v, want the blob", len(got), err)
+	}
+	if got := mirror.Count(registrytest.OpBlobGet); got != 0 {
+		t.Errorf("Open() of the origin asked the mirror %d times", got)
+	}
+}
+
 // TestMirrorLacksTheBlob shows that this is no failure: the next may be there.
 func TestMirrorLacksTheBlob(t *testing.T) {
 	data := content(1, 1000)

@@ -16,3 +16,18 @@ func WithAbsent(ctx context.Context) context.Context {
 func IsAbsent(ctx context.Context) bool {
 	return ctx.Value(absentKey{}) != nil
 }
+
+type originKey struct{}
+
+// WithOrigin returns a context for reading what the store itself has, and no
+// mirror in its place: a verification that repairs must not remove what only a
+// mirror has in a damaged state.
+func WithOrigin(ctx context.Context) context.Context {
+	return context.WithValue(ctx, originKey{}, true)
+}
+
+// IsOrigin reports whether the context comes from [WithOrigin]. It is for
+// drivers that read from mirrors.
+func IsOrigin(ctx context.Context) bool {
+	return ctx.Value(originKey{}) != nil
+}

@@ -14,3 +14,12 @@ func TestWithAbsent(t *testing.T) {
 		t.Errorf("IsAbsent(context below WithAbsent) = false, want true")
 	}
 }
+
+func TestWithOrigin(t *testing.T) {
+	if backend.IsOrigin(t.Context()) {
+		t.Errorf("IsOrigin(any context) = true, want false")
+	}
+	if !backend.IsOrigin(backend.WithTrace(backend.WithOrigin(t.Context()), &backend.Trace{})) {
+		t.Errorf("IsOrigin(context below WithOrigin) = false, want true")
+	}
+}
