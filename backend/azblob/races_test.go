@@ -2,98 +2,26 @@ package azblob_test
 
 import (
 	"errors"
-	"fmt"
-	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/backend/azblob"
+	"github.com/larder-build/larder/backend/backendtest"
 	"github.com/larder-build/larder/internal/azuretest"
 )
 
-// contenders is how many writers race for a ref.
+// contenders is how many writers race for a blob.
 const contenders = 16
 
-// rounds is how often they race: LARDER_TEST_RACES times, or a few.
-func rounds(tb testing.TB) int {
-	tb.Helper()
-	text := os.Getenv("LARDER_TEST_RACES")
-	if text == "" {
-		return 20
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		tb.Fatalf("LARDER_TEST_RACES is %q, want a number", text)
-	}
-	return n
-}
-
-// race has all contenders write at the same time, and returns who has won.
-func race(t *testing.T, write func(i int) error) int {
-	t.Helper()
-	var group sync.WaitGroup
-	start := make(chan struct{})
-	errs := make([]error, contenders)
-	for i := range errs {
-		group.Go(func() {
-			<-start
-			errs[i] = write(i)
-		})
-	}
-	close(start)
-	group.Wait()
-	winner := -1
-	for i, err := range errs {
-		switch {
-		case err == nil && winner < 0:
-			winner = i
-		case err == nil:
-			t.Fatalf("writers %d and %d have won, want one", winner, i)
-		case !errors.Is(err, backend.ErrConflict):
-			t.Fatalf("PutRef() of a loser = %v, want %v", err, backend.ErrConflict)
-		}
-	}
-	if winner < 0 {
-		t.Fatalf("nobody has won: %v", errs)
-	}
-	return winner
-}
-
-// raceRefs lets writers with connections of their own create, replace and delete
-// a ref.
+// raceRefs lets writers with connections of their own race.
 func raceRefs(t *testing.T, opts azblob.Options) {
 	t.Helper()
-	writers := make([]*azblob.Backend, contenders)
-	for i := range writers {
-		writers[i] = open(t, opts)
-	}
-	doc := func(i int) backend.Document { return backend.Document{Data: fmt.Appendf(nil, `{"writer":%d}`, i)} }
-	mustHold := func(name string, winner int) backend.Version {
+	backendtest.Races(t, func(t *testing.T) backend.Backend {
 		t.Helper()
-		r, err := writers[0].GetRef(t.Context(), name)
-		if err != nil || string(r.Data) != string(doc(winner).Data) {
-			t.Fatalf("GetRef(%s) = %s, %v, want that of writer %d, who has won", name, r.Data, err, winner)
-		}
-		return r.Version
-	}
-	for round := range rounds(t) {
-		name := fmt.Sprint("ref-", round)
-		v := mustHold(name, race(t, func(i int) error {
-			_, err := writers[i].PutRef(t.Context(), name, doc(i), backend.Absent)
-			return err
-		}))
-		v = mustHold(name, race(t, func(i int) error {
-			_, err := writers[i].PutRef(t.Context(), name, doc(i), backend.Match(v))
-			return err
-		}))
-		race(t, func(i int) error { return writers[i].DeleteRef(t.Context(), name, backend.Match(v)) })
-		if _, err := writers[0].GetRef(t.Context(), name); !errors.Is(err, backend.ErrNotFound) {
-			t.Fatalf("GetRef(%s) after its deletion = %v, want %v", name, err, backend.ErrNotFound)
-		}
-	}
+		return open(t, opts)
+	})
 }
 
 func TestRaces(t *testing.T) {
