@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"syscall"
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
@@ -73,9 +74,26 @@ func (b *Backend) putRef(ctx context.Context, name string, doc backend.Document,
 	}
 	o, err := b.store.Put(ctx, key, bytesBody(doc.Data), cond)
 	if err != nil {
-		return "", err
+		return "", b.refused(ctx, key, cond, err)
 	}
 	return versionOf(o, doc.Data), nil
+}
+
+// refused finds out whether a connection was cut because the condition does not
+// hold: a server that says so before it has read the whole document, and then
+// hangs up, is not always heard.
+func (b *Backend) refused(ctx context.Context, key string, cond backend.Condition, err error) error {
+	wanted, matches := cond.Version()
+	if !cond.IsAbsent() && !matches || !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+		return err
+	}
+	o, headErr := b.store.Head(ctx, key)
+	lost := headErr == nil && (!matches || o.Version != "" && o.Version != wanted) || matches && errors.Is(headErr, backend.ErrNotFound)
+	if !lost {
+		return err
+	}
+	// Only the text goes on: there is nothing to be tried again.
+	return &Failure{Kind: backend.ErrConflict, Err: errors.New(err.Error())}
 }
 
 // versionOf returns the version of a document: the store's, or, where it has

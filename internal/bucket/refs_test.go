@@ -1,7 +1,10 @@
 package bucket_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"syscall"
 	"testing"
 
 	"github.com/larder-build/larder/backend"
@@ -46,5 +49,46 @@ func TestRefsAreNotBlobs(t *testing.T) {
 	}
 	for r, err := range b.ListRefs(t.Context()) {
 		t.Errorf("ListRefs() has %q, %v, want nothing", r.Name, err)
+	}
+}
+
+// TestPutRefTellsARefusalFromABrokenConnection cuts the connection as servers do
+// that refuse a condition before they have read the document.
+func TestPutRefTellsARefusalFromABrokenConnection(t *testing.T) {
+	cut := &bucket.Failure{Kind: backend.ErrUnavailable, Temporary: true, Err: fmt.Errorf("write: %w", syscall.ECONNRESET)}
+	other := &bucket.Failure{Kind: backend.ErrUnavailable, Temporary: true, Err: errors.New("503")}
+	tests := []struct {
+		name  string
+		fault error
+		ref   string
+		cond  func(v backend.Version) backend.Condition
+		want  error
+	}{
+		{"there already", cut, "main", func(backend.Version) backend.Condition { return backend.Absent }, backend.ErrConflict},
+		{"not there", cut, "new", func(backend.Version) backend.Condition { return backend.Absent }, backend.ErrUnavailable},
+		{"as it was", cut, "main", backend.Match, backend.ErrUnavailable},
+		{"another version", cut, "main", func(backend.Version) backend.Condition { return backend.Match("old") }, backend.ErrConflict},
+		{"gone", cut, "new", backend.Match, backend.ErrConflict},
+		{"no condition", cut, "main", func(backend.Version) backend.Condition { return backend.Always }, backend.ErrUnavailable},
+		{"another failure", other, "main", func(backend.Version) backend.Condition { return backend.Absent }, backend.ErrUnavailable},
+	}
+	for _, tt := range tests {
+		m := buckettest.NewMemory()
+		b := bucket.New(t.Context(), m, options())
+		v, err := b.PutRef(t.Context(), "main", backend.Document{Data: []byte("{}")}, backend.Always)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Before = func(_ context.Context, op, _ string) error {
+			if op == "put" {
+				return tt.fault
+			}
+			return nil
+		}
+		_, err = b.PutRef(t.Context(), tt.ref, backend.Document{Data: []byte("[]")}, tt.cond(v))
+		_, temporary := backend.Temporary(err)
+		if !errors.Is(err, tt.want) || temporary == errors.Is(tt.want, backend.ErrConflict) {
+			t.Errorf("%s: PutRef() = %v, temporary: %t, want %v", tt.name, err, temporary, tt.want)
+		}
 	}
 }
