@@ -264,6 +264,10 @@ func checkFile(to place, d ocispec.Descriptor) error {
 // checkObjects makes sure that all layers have come to an object store, or from
 // there to a directory, under the names of either.
 func checkObjects(ctx context.Context, want ocispec.Manifest, to place) error {
+	size, err := sizes(to.objects)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(setupStreams)
 	for _, d := range want.Layers {
@@ -275,9 +279,9 @@ func checkObjects(ctx context.Context, want ocispec.Manifest, to place) error {
 				}
 				return nil
 			}
-			size, err := sizeOf(ctx, to.objects, blobKey(d.Digest.String()))
-			if err == nil && size != d.Size {
-				err = fmt.Errorf("object of %s has %d bytes, want %d", d.Digest, size, d.Size)
+			got, err := size(ctx, blobKey(d.Digest.String()))
+			if err == nil && got != d.Size {
+				err = fmt.Errorf("object of %s has %d bytes, want %d", d.Digest, got, d.Size)
 			}
 			return err
 		})

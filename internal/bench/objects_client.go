@@ -10,8 +10,6 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -199,26 +197,24 @@ func makeBucket(ctx context.Context, o objects) error {
 	return err
 }
 
-// sizeOf returns the size of an object, or -1 if there is none.
-func sizeOf(ctx context.Context, o objects, key string) (int64, error) {
-	key = o.prefix + key
+// sizes returns a function that tells the size of an object.
+func sizes(o objects) (func(ctx context.Context, key string) (int64, error), error) {
 	if o.kind == kindAzblob {
 		c, err := azureContainer(o)
-		if err != nil {
-			return 0, err
-		}
-		p, err := c.NewBlobClient(key).GetProperties(ctx, &blob.GetPropertiesOptions{})
-		if bloberror.HasCode(err, bloberror.BlobNotFound) {
-			return -1, nil
-		}
-		if err != nil {
-			return 0, err
-		}
-		return *p.ContentLength, nil
+		return func(ctx context.Context, key string) (int64, error) {
+			p, err := c.NewBlobClient(o.prefix+key).GetProperties(ctx, nil)
+			if err != nil {
+				return 0, err
+			}
+			return *p.ContentLength, nil
+		}, err
 	}
-	h, err := s3Client(o).HeadObject(ctx, &s3.HeadObjectInput{Bucket: &o.bucket, Key: &key})
-	if err != nil {
-		return 0, fmt.Errorf("head %s: %w", key, err)
-	}
-	return *h.ContentLength, nil
+	c := s3Client(o)
+	return func(ctx context.Context, key string) (int64, error) {
+		h, err := c.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &o.bucket, Key: aws.String(o.prefix + key)})
+		if err != nil {
+			return 0, fmt.Errorf("head %s%s: %w", o.prefix, key, err)
+		}
+		return *h.ContentLength, nil
+	}, nil
 }
