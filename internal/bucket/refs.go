@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"syscall"
 
 	"github.com/larder-build/larder/backend"
@@ -84,7 +85,7 @@ func (b *Backend) putRef(ctx context.Context, name string, doc backend.Document,
 // hangs up, is not always heard.
 func (b *Backend) refused(ctx context.Context, key string, cond backend.Condition, err error) error {
 	wanted, matches := cond.Version()
-	if !cond.IsAbsent() && !matches || !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+	if !cond.IsAbsent() && !matches || !hungUp(err) {
 		return err
 	}
 	o, headErr := b.store.Head(ctx, key)
@@ -94,6 +95,13 @@ func (b *Backend) refused(ctx context.Context, key string, cond backend.Conditio
 	}
 	// Only the text goes on: there is nothing to be tried again.
 	return &Failure{Kind: backend.ErrConflict, Err: errors.New(err.Error())}
+}
+
+// hungUp reports whether a connection was cut while something was sent. If it is
+// cut later, the answer is lost, whatever that was.
+func hungUp(err error) bool {
+	call, ok := errors.AsType[*os.SyscallError](err)
+	return ok && call.Syscall != "read" && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE))
 }
 
 // versionOf returns the version of a document: the store's, or, where it has

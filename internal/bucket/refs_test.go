@@ -3,7 +3,8 @@ package bucket_test
 import (
 	"context"
 	"errors"
-	"fmt"
+	"net"
+	"os"
 	"syscall"
 	"testing"
 
@@ -55,7 +56,8 @@ func TestRefsAreNotBlobs(t *testing.T) {
 // TestPutRefTellsARefusalFromABrokenConnection cuts the connection as servers do
 // that refuse a condition before they have read the document.
 func TestPutRefTellsARefusalFromABrokenConnection(t *testing.T) {
-	cut := &bucket.Failure{Kind: backend.ErrUnavailable, Temporary: true, Err: fmt.Errorf("write: %w", syscall.ECONNRESET)}
+	cut := &bucket.Failure{Kind: backend.ErrUnavailable, Temporary: true, Err: &net.OpError{Op: "write", Err: os.NewSyscallError("write", syscall.ECONNRESET)}}
+	lost := &bucket.Failure{Kind: backend.ErrUnavailable, Temporary: true, Err: &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}}
 	other := &bucket.Failure{Kind: backend.ErrUnavailable, Temporary: true, Err: errors.New("503")}
 	tests := []struct {
 		name  string
@@ -70,6 +72,7 @@ func TestPutRefTellsARefusalFromABrokenConnection(t *testing.T) {
 		{"another version", cut, "main", func(backend.Version) backend.Condition { return backend.Match("old") }, backend.ErrConflict},
 		{"gone", cut, "new", backend.Match, backend.ErrConflict},
 		{"no condition", cut, "main", func(backend.Version) backend.Condition { return backend.Always }, backend.ErrUnavailable},
+		{"answer lost", lost, "main", func(backend.Version) backend.Condition { return backend.Absent }, backend.ErrUnavailable},
 		{"another failure", other, "main", func(backend.Version) backend.Condition { return backend.Absent }, backend.ErrUnavailable},
 	}
 	for _, tt := range tests {
