@@ -157,6 +157,7 @@ func (w *writing) abort(err error) {
 	if w.w != nil {
 		// Unlike the end of a context, this cannot come too late: what is on the
 		// way in one request must not look complete.
+		//lint:ignore SA1019 see above
 		_ = w.w.CloseWithError(err) //nolint:staticcheck // see above
 	}
 }
