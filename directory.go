@@ -65,6 +65,10 @@ type resultNotes struct {
 	// Deltas is how many layers on top replace parts of those below, which have
 	// nothing in common with each other.
 	Deltas int `json:"deltas"`
+	// Bytes is what the files take, holes included.
+	Bytes int64 `json:"bytes,omitempty"`
+	// Tool is the program that saved the directory.
+	Tool string `json:"tool,omitempty"`
 }
 
 // savedDirectory is a directory as a manifest has it.
@@ -73,6 +77,8 @@ type savedDirectory struct {
 	createdAt time.Time
 	layers    []manifest.Layer
 	deltas    int
+	bytes     int64
+	tool      string
 }
 
 // digests returns the names of the layers.
@@ -111,7 +117,7 @@ func directoryOf(m *manifest.Manifest, r manifest.Record) savedDirectory {
 	var notes resultNotes
 	d.deltas = len(d.layers) // without a note nothing is known of the layers
 	if json.Unmarshal(result.Extra[manifest.FieldLarder], &notes) == nil && notes.Deltas >= 0 {
-		d.deltas = min(notes.Deltas, d.deltas)
+		d.deltas, d.bytes, d.tool = min(notes.Deltas, d.deltas), notes.Bytes, notes.Tool
 	}
 	return d
 }
@@ -141,33 +147,24 @@ func keysOf(m *manifest.Manifest) []string {
 
 // manifestOf returns the manifest that has directories under a key.
 func manifestOf(key string, dirs []savedDirectory) (*manifest.Manifest, error) {
-	b := manifest.NewBuilder()
-	root := b.Record(key)
-	for _, d := range dirs {
-		layers := make([]manifest.LayerHandle, len(d.layers))
-		for i, l := range d.layers {
-			layers[i] = b.Layer(l.Descriptor(), l.DiffID, l.CreatedAt, manifest.LayerHandle{})
+	m := &manifest.Manifest{Records: []manifest.Record{manifest.NewRecord(key)}}
+	for i := range dirs {
+		d := &dirs[i]
+		notes, err := json.Marshal(resultNotes{Deltas: d.deltas, Bytes: d.bytes, Tool: d.tool})
+		if err != nil {
+			return nil, err
 		}
-		b.Chain(b.Record(d.name, manifest.AnyOf(root)), d.createdAt, layers...)
+		result := manifest.Result{CreatedAt: d.createdAt, Extra: manifest.Fields{manifest.FieldLarder: notes}}
+		for _, l := range d.layers {
+			result.Chain = append(result.Chain, len(m.Layers))
+			m.Layers = append(m.Layers, l)
+		}
+		r := manifest.NewRecord(d.name)
+		r.Inputs, r.Results = [][]manifest.Link{{{Record: 0}}}, []manifest.Result{result}
+		m.Records = append(m.Records, r)
 	}
-	m, err := b.Manifest()
-	if err != nil {
+	if err := m.Check(); err != nil {
 		return nil, err
 	}
-	for i, r := range m.Records {
-		if len(r.Results) == 0 {
-			continue
-		}
-		for _, d := range dirs {
-			if d.name != r.Name() {
-				continue
-			}
-			notes, err := json.Marshal(resultNotes{Deltas: d.deltas})
-			if err != nil {
-				return nil, err
-			}
-			m.Records[i].Results[0].Extra = manifest.Fields{manifest.FieldLarder: notes}
-		}
-	}
-	return m, nil
+	return m.Canonical(), nil
 }

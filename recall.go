@@ -72,7 +72,7 @@ func (u *unpacking) examine(ctx context.Context, now []archive.Entry) ([]bool, e
 	u.before = &archive.Snapshot{}
 	whole := make([]bool, len(u.dir.layers))
 	for i, l := range u.dir.layers {
-		layer := archive.StackLayer{Digest: l.Digest, DiffID: l.DiffID, MediaType: l.MediaType, Size: l.Size, Delta: u.isDelta(i)}
+		layer := archive.StackLayer{Digest: l.Digest, DiffID: l.DiffID, MediaType: l.MediaType, Size: l.Size, Annotations: l.Annotations, Delta: u.isDelta(i)}
 		for _, e := range found[i] {
 			if e.Removed {
 				layer.Removed = append(layer.Removed, e.Path)

@@ -13,6 +13,7 @@ import (
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/blob/archive"
+	"github.com/larder-build/larder/blob/compress"
 	"github.com/larder-build/larder/manifest"
 )
 
@@ -236,7 +237,7 @@ func (u *unpacking) run(ctx context.Context) error {
 	var out *archive.Extracted
 	if u.Fetched.Blobs > 0 || u.before == nil {
 		var err error
-		if out, err = archive.Extract(ctx, u.Path, layers, u.opts.Extract); err != nil {
+		if out, err = archive.Extract(ctx, u.Path, layers, u.extractOptions()); err != nil {
 			return err
 		}
 		u.Files, u.Bytes = len(out.Entries), out.Bytes
@@ -252,6 +253,16 @@ func (u *unpacking) run(ctx context.Context) error {
 		return err
 	}
 	return u.memory.store(now)
+}
+
+// extractOptions lets the files take what was noted when they were saved, which
+// may be more than the default bound.
+func (u *unpacking) extractOptions() archive.ExtractOptions {
+	opts := u.opts.Extract
+	if opts.Bounds.MaxSize == 0 {
+		opts.Bounds.MaxSize = max(u.dir.bytes, compress.DefaultMaxSize)
+	}
+	return opts
 }
 
 // isDelta reports whether a layer replaces parts of those below it.
@@ -270,6 +281,7 @@ func (u *unpacking) layers() []archive.Layer {
 			continue
 		}
 		u.Fetched.add(l.Size)
+		stack[i].TarSize = tarSize(l)
 		stack[i].Open = func(ctx context.Context) (io.ReadCloser, error) { return u.open(ctx, l.Descriptor()) }
 	}
 	return stack
@@ -303,7 +315,7 @@ func (u *unpacking) snapshot(out *archive.Extracted) *archive.Snapshot {
 	s := &archive.Snapshot{}
 	from := make(map[int]int) // positions in the earlier snapshot
 	for i, l := range u.dir.layers {
-		layer := archive.StackLayer{Digest: l.Digest, DiffID: l.DiffID, MediaType: l.MediaType, Size: l.Size, Delta: u.isDelta(i)}
+		layer := archive.StackLayer{Digest: l.Digest, DiffID: l.DiffID, MediaType: l.MediaType, Size: l.Size, Annotations: l.Annotations, Delta: u.isDelta(i)}
 		if at, ok := u.position[l.Digest]; ok {
 			from[at] = i
 			layer.Entries, layer.Removed = u.before.Layers[at].Entries, u.before.Layers[at].Removed

@@ -38,6 +38,8 @@ type SaveOptions struct {
 	// and restored where, so that the next call need not read what has not
 	// changed. Without it ("") every file is read.
 	Snapshots string
+	// Tool names the program that saves, with its version, in what it saves.
+	Tool string
 	// Export are the options of publishing.
 	Export ExportOptions
 }
@@ -343,7 +345,7 @@ func (p *packing) stack() []archive.StackLayer {
 			continue
 		}
 		l := p.layers[i]
-		stack[i] = archive.StackLayer{Digest: l.Digest, DiffID: l.DiffID, MediaType: l.MediaType, Size: l.Size, Delta: pack.Delta}
+		stack[i] = archive.StackLayer{Digest: l.Digest, DiffID: l.DiffID, MediaType: l.MediaType, Size: l.Size, Annotations: annotationsOf(l), Delta: pack.Delta}
 		for j := range pack.Entries {
 			if e := &pack.Entries[j]; e.Removed {
 				stack[i].Removed = append(stack[i].Removed, e.Path)
@@ -357,9 +359,9 @@ func (p *packing) stack() []archive.StackLayer {
 
 // saved returns the directory as a manifest has it.
 func (p *packing) saved() savedDirectory {
-	d := savedDirectory{name: p.dir.Name, createdAt: p.now}
+	d := savedDirectory{name: p.dir.Name, createdAt: p.now, bytes: p.report.Bytes, tool: p.opts.Tool}
 	for _, l := range p.stack() {
-		d.layers = append(d.layers, manifest.Layer{Digest: l.Digest, DiffID: l.DiffID, Size: l.Size, MediaType: l.MediaType, CreatedAt: p.now})
+		d.layers = append(d.layers, manifest.Layer{Digest: l.Digest, DiffID: l.DiffID, Size: l.Size, MediaType: l.MediaType, Annotations: l.Annotations, CreatedAt: p.now, Parent: manifest.NoParent})
 		if l.Delta {
 			d.deltas++
 		}

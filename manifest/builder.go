@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -104,11 +103,7 @@ func (b *Builder) Record(key string, inputs ...Input) RecordHandle {
 		b.fail("%s: key is not text", name)
 		return RecordHandle{handle{b, 0, true}}
 	}
-	notes, err := json.Marshal(recordNotes{Key: key})
-	if err != nil {
-		b.fail("%s: %w", name, err)
-	}
-	return b.record(name, Record{Digest: KeyDigest(key), Extra: Fields{FieldLarder: notes}}, inputs)
+	return b.record(name, NewRecord(key), inputs)
 }
 
 // RecordDigest adds the record of a step that is known by an opaque digest and

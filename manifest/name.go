@@ -21,6 +21,13 @@ type recordNotes struct {
 // key, such as "compile linux/amd64 4f3c": the sha256 digest of the key.
 func KeyDigest(key string) blob.Digest { return digest.FromString(key) }
 
+// NewRecord returns a record for a step that is known by a readable key, which
+// Name gives back.
+func NewRecord(key string) Record {
+	notes, _ := json.Marshal(recordNotes{Key: key}) // a string cannot fail to be encoded
+	return Record{Digest: KeyDigest(key), Extra: Fields{FieldLarder: notes}}
+}
+
 // Name returns the readable key of a record that was made with one, or "". A key
 // that is not the one from which the record's digest was made is not returned.
 func (r Record) Name() string {

@@ -17,6 +17,10 @@ type Layer struct {
 	// context governs the reader until Extract closes it. If it is nil, the
 	// directory has what the layer holds, which is not read.
 	Open func(ctx context.Context) (io.ReadCloser, error)
+	// TarSize is the size of the layer's tar in bytes, if that is known. It then
+	// bounds what the layer decompresses to, in place of a factor by which it may
+	// expand.
+	TarSize int64
 	// Has are the names in a layer that is not read and is not disjoint: those
 	// that it replaces or removes in the layers below it.
 	Has []Entry
@@ -31,8 +35,8 @@ type ExtractOptions struct {
 	// Concurrency is how many disjoint layers are read at the same time; 0 means
 	// as many as there are processors.
 	Concurrency int
-	// Bounds limit what a layer decompresses to, and what its files take, holes
-	// included.
+	// Bounds limit what a layer decompresses to, and by their MaxSize what all
+	// files take, holes included.
 	Bounds compress.Options
 	// Owners gives the files to whom the layers say, which takes privileges.
 	Owners bool
@@ -102,6 +106,18 @@ func (s *stage) apply(ctx context.Context, layers []Layer) error {
 	return group.Wait()
 }
 
+// bounds returns what a layer may decompress to.
+func (s *stage) bounds(l *Layer) compress.Options {
+	bounds := s.opts.Bounds
+	if l.TarSize > 0 && bounds.MaxExpansion == 0 {
+		bounds.MaxExpansion = -1
+		if bounds.MaxSize <= 0 || l.TarSize < bounds.MaxSize {
+			bounds.MaxSize = l.TarSize
+		}
+	}
+	return bounds
+}
+
 // layer writes what a layer has and those above it do not hide.
 func (s *stage) layer(ctx context.Context, l *Layer, i int) (err error) {
 	defer func() {
@@ -118,7 +134,7 @@ func (s *stage) layer(ctx context.Context, l *Layer, i int) (err error) {
 		return err
 	}
 	defer r.Close()
-	content, err := compress.NewReader(r, s.opts.Bounds)
+	content, err := compress.NewReader(r, s.bounds(l))
 	if err != nil {
 		return err
 	}

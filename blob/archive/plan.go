@@ -20,12 +20,13 @@ type Snapshot struct {
 
 // StackLayer is what a snapshot knows of a layer.
 type StackLayer struct {
-	// Digest, MediaType and Size describe the blob, DiffID is the digest of its
-	// tar.
-	Digest    blob.Digest
-	DiffID    blob.Digest
-	MediaType string
-	Size      int64
+	// Digest, MediaType, Size and Annotations describe the blob, DiffID is the
+	// digest of its tar.
+	Digest      blob.Digest
+	DiffID      blob.Digest
+	MediaType   string
+	Size        int64
+	Annotations map[string]string
 	// Entries is how many names the layer has, those included that a layer
 	// above it replaces.
 	Entries int

@@ -3,12 +3,14 @@ package archive
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/larder-build/larder/blob"
 )
 
 // snapshotVersion begins the stored form of a snapshot, which is larder's own.
-const snapshotVersion = 1
+const snapshotVersion = 2
 
 // Encode returns the stored form of a snapshot. It means something on the
 // machine that the tree is on only.
@@ -31,6 +33,10 @@ func (l *StackLayer) append(b []byte) []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(l.Size))    //nolint:gosec // not negative
 	b = binary.AppendUvarint(b, uint64(l.Entries)) //nolint:gosec // not negative
+	b = binary.AppendUvarint(b, uint64(len(l.Annotations)))
+	for _, name := range slices.Sorted(maps.Keys(l.Annotations)) {
+		b = appendText(appendText(b, name), l.Annotations[name])
+	}
 	delta := uint64(0)
 	if l.Delta {
 		delta = 1
@@ -72,7 +78,15 @@ func DecodeSnapshot(data []byte) (*Snapshot, error) {
 }
 
 func (p *parser) layer() StackLayer {
-	l := StackLayer{Digest: blob.Digest(p.text()), DiffID: blob.Digest(p.text()), MediaType: p.text(), Size: p.size(), Entries: int(p.size()), Delta: p.uint() == 1}
+	l := StackLayer{Digest: blob.Digest(p.text()), DiffID: blob.Digest(p.text()), MediaType: p.text(), Size: p.size(), Entries: int(p.size())}
+	for n := p.uint(); n > 0 && !p.failed; n-- {
+		if l.Annotations == nil {
+			l.Annotations = make(map[string]string)
+		}
+		name := p.text()
+		l.Annotations[name] = p.text()
+	}
+	l.Delta = p.uint() == 1
 	for n := p.uint(); n > 0 && !p.failed; n-- {
 		l.Removed = append(l.Removed, p.text())
 	}

@@ -115,8 +115,7 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 	}
 	dir, name := split(at)
 	if strings.HasPrefix(name, whiteout) {
-		u.whiteout(dir, name)
-		return nil
+		return u.whiteout(dir, name)
 	}
 	u.names++
 	e := Entry{Path: at, Mode: h.FileInfo().Mode(), ModTime: h.ModTime, UID: h.Uid, GID: h.Gid, Major: uint32(h.Devmajor), Minor: uint32(h.Devminor)} //nolint:gosec // octal fields of 7 digits
@@ -143,15 +142,20 @@ func (u *unpacker) cover(at string, c cover) {
 	}
 }
 
-func (u *unpacker) whiteout(dir, name string) {
+func (u *unpacker) whiteout(dir, name string) error {
 	switch {
 	case name == whiteoutOpaque:
 		u.cover(dir, coversBelow)
 	case !strings.HasPrefix(name, whiteoutMeta):
-		at := path.Join(dir, strings.TrimPrefix(name, whiteout))
+		removed := strings.TrimPrefix(name, whiteout)
+		if removed == "" || removed == "." || removed == ".." {
+			return fmt.Errorf("%w: a whiteout of %s: want a name", blob.ErrInvalid, blob.Quote(removed))
+		}
+		at := path.Join(dir, removed)
 		u.cover(at, coversAll)
 		u.removed = append(u.removed, at)
 	}
+	return nil
 }
 
 func (u *unpacker) write(h *tar.Header, e *Entry, dir, name string, content io.Reader) error {
