@@ -13,7 +13,8 @@
 // # What is asked of the service
 //
 // Nothing is asked of the container but what needs it, a listing, so that a SAS
-// for the container or a role on it is enough; it is created on request only.
+// for the container or a role on it is enough; it is created on request only,
+// by the first write.
 // Refs are written on conditions of ETags, which the service keeps atomically.
 // Large blobs go up in blocks, several at a time, and become visible when all
 // are there and the digest of the whole was right. Blocks that were never
@@ -72,7 +73,8 @@ type Options struct {
 	// names its account.
 	Getenv func(name string) string
 
-	// CreateContainer has Open create the container if there is none.
+	// CreateContainer has the first write create the container if there is none.
+	// Until then a container that is not there is an empty one.
 	CreateContainer bool
 	// RefreshAge bounds how old blobs get that are in use: those older than
 	// half of it are renewed when they are put. 0 means BuildKit's 24 hours for
@@ -104,9 +106,8 @@ type Backend struct {
 
 var _ backend.Backend = (*Backend)(nil)
 
-// Open returns a backend for a container. No request is sent, unless the
-// container is to be created; the context has no part in the life of the
-// backend. Malformed options give ErrInvalid.
+// Open returns a backend for a container. No request is sent; the context has no
+// part in the life of the backend. Malformed options give ErrInvalid.
 func Open(ctx context.Context, opts Options) (*Backend, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -114,11 +115,6 @@ func Open(ctx context.Context, opts Options) (*Backend, error) {
 	s, err := newStore(opts)
 	if err != nil {
 		return nil, openError(err)
-	}
-	if opts.CreateContainer {
-		if err := s.createContainer(ctx); err != nil {
-			return nil, openError(err)
-		}
 	}
 	return newBackend(ctx, s), nil
 }

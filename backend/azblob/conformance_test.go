@@ -35,6 +35,14 @@ func open(tb testing.TB, opts azblob.Options) *azblob.Backend {
 	return b
 }
 
+// create creates the container of a backend.
+func create(tb testing.TB, b *azblob.Backend) {
+	tb.Helper()
+	if _, err := b.Container().Create(tb.Context(), nil); err != nil {
+		tb.Fatal(err)
+	}
+}
+
 // newContainer returns the name of a container that nobody has.
 func newContainer() string { return "c" + strings.ToLower(rand.Text()) }
 
@@ -51,9 +59,9 @@ func conform(t *testing.T, accountURL string, change func(*azblob.Options), adju
 	h := backendtest.Harness{
 		New: func(tb testing.TB) backend.Backend {
 			tb.Helper()
-			o := opts(newContainer())
-			o.CreateContainer = true
-			return open(tb, o)
+			b := open(tb, opts(newContainer()))
+			create(tb, b)
+			return b
 		},
 		Reopen: func(tb testing.TB, b backend.Backend) backend.Backend {
 			tb.Helper()

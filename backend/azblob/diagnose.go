@@ -107,11 +107,15 @@ func (d *diagnosis) reach(ctx context.Context, key string) bool {
 	if !date.IsZero() && !d.yield(clock) {
 		return false
 	}
-	if answered && refused.ErrorCode == "ContainerNotFound" {
-		d.failed("container", err, "")
-		return false
+	if !answered || refused.ErrorCode != codeNoContainer {
+		return true
 	}
-	return true
+	if d.store.opts.CreateContainer {
+		d.found("container", backend.FindingNote, d.store.opts.Container+" does not exist yet", "")
+	} else {
+		d.failed("container", err, "")
+	}
+	return false
 }
 
 // skewLimit is how far clocks may differ: tokens and SAS have no such bound.

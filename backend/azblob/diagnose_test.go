@@ -54,6 +54,7 @@ func TestDiagnose(t *testing.T) {
 		{"wrong key", azuretest.Options{}, func(o *azblob.Options) { o.AccountKey = "d3Jvbmc=" }, []string{"endpoint: note", "credentials: failed"}, "secret_access_key is a key of the account"},
 		{"no keys", azuretest.Options{NoKeys: true}, nil, []string{"endpoint: note", "credentials: failed"}, "leave out secret_access_key"},
 		{"no container", azuretest.Options{}, func(o *azblob.Options) { o.Container = "else" }, []string{"endpoint: note", "credentials: ok", "clock: ok", "container: failed"}, "set create_container=true"},
+		{"no container yet", azuretest.Options{}, func(o *azblob.Options) { o.Container, o.CreateContainer = "else", true }, []string{"endpoint: note", "credentials: ok", "clock: ok", "container: note"}, "else does not exist yet"},
 		{"public", azuretest.Options{PublicAccess: true}, nil, []string{"endpoint: note", "credentials: ok", "clock: ok", "container: warning", "account: note", "lifecycle rules: skipped"}, "lets everybody read"},
 		{"immutable", azuretest.Options{Immutable: true}, nil, []string{"endpoint: note", "credentials: ok", "clock: ok", "container: warning", "account: note", "lifecycle rules: skipped"}, "policy of immutability"},
 		{"hierarchical", azuretest.Options{Hierarchical: true}, nil, []string{"endpoint: note", "credentials: ok", "clock: ok", "container: ok", "account: note", "lifecycle rules: skipped"}, "hierarchical namespace"},
@@ -81,7 +82,7 @@ func TestDiagnose(t *testing.T) {
 			if text := fmt.Sprintf("%+v", all); !strings.Contains(text, tt.says) {
 				t.Errorf("Diagnose() = %s, want %q in it", text, tt.says)
 			}
-			if got := s.Count("Put Blob", "Delete Blob", "Set Blob Metadata"); got != 0 {
+			if got := s.Count("Put Blob", "Delete Blob", "Set Blob Metadata", "Create Container"); got != 0 {
 				t.Errorf("Diagnose() has written %d times, want it to write nothing", got)
 			}
 		})

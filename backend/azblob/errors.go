@@ -72,6 +72,9 @@ func (s *store) failure(ctx context.Context, err error) error {
 	if e, ok := errors.AsType[*azcore.ResponseError](err); ok {
 		f := &bucket.Failure{Err: s.responseError(err)}
 		f.Kind, f.Temporary = kindOf(e.ErrorCode, e.StatusCode)
+		if e.ErrorCode == codeNoContainer {
+			s.creation.missing.Store(true)
+		}
 		if e.RawResponse != nil {
 			f.RetryAfter = retryAfter(e.RawResponse.Header, s.opts.Now())
 		}

@@ -46,7 +46,7 @@ func TestFaults(t *testing.T) {
 
 func TestFaultsOnAzurite(t *testing.T) {
 	accountURL, container := azurite(t), newContainer()
-	open(t, azblob.Options{AccountURL: accountURL, AccountKey: azuretest.Key, Container: container, CreateContainer: true})
+	create(t, open(t, azblob.Options{AccountURL: accountURL, AccountKey: azuretest.Key, Container: container}))
 	disturbed(t, accountURL, container)
 }
 

@@ -13,7 +13,10 @@ func (s *store) hint(code, message string) string {
 		return s.authenticationHint()
 	}
 	switch code {
-	case "ContainerNotFound":
+	case codeNoContainer:
+		if s.opts.CreateContainer {
+			return "the first write creates it"
+		}
 		return fmt.Sprintf("create the container %s, correct the attribute container, or set create_container=true", s.opts.Container)
 	case "InvalidResourceName":
 		return "correct the attribute container"

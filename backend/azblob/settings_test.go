@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/backend/azblob"
 	"github.com/larder-build/larder/blob"
@@ -154,9 +156,11 @@ func TestRefusalsOfAzurite(t *testing.T) {
 	accountURL := azurite(t)
 	for _, tt := range refusals() {
 		t.Run(tt.name, func(t *testing.T) {
-			opts := azblob.Options{AccountURL: accountURL, AccountKey: azuretest.Key, Container: "cache", CreateContainer: true}
+			opts := azblob.Options{AccountURL: accountURL, AccountKey: azuretest.Key, Container: "cache"}
 			owner := open(t, opts)
-			opts.CreateContainer = false
+			if _, err := owner.Container().Create(t.Context(), nil); err != nil && !bloberror.HasCode(err, bloberror.ContainerAlreadyExists) {
+				t.Fatal(err)
+			}
 			refused(t, accountURL, opts, tt, func(name string, data []byte) {
 				if _, err := owner.Container().NewBlockBlobClient(name).UploadBuffer(t.Context(), data, nil); err != nil {
 					t.Fatal(err)

@@ -25,6 +25,7 @@ type store struct {
 	account   account
 	opts      Options
 	transport *transport
+	creation  creation
 }
 
 var (
@@ -44,21 +45,17 @@ func (s *store) Close() error {
 	return nil
 }
 
-func (s *store) createContainer(ctx context.Context) error {
-	_, err := s.container.Create(ctx, nil)
-	if codeOf(err) == "ContainerAlreadyExists" {
-		return nil
-	}
-	return s.failure(ctx, err)
-}
-
 // Put implements [bucket.Store].
 func (s *store) Put(ctx context.Context, key string, body bucket.Body, cond backend.Condition) (bucket.Object, error) {
 	content := newContent(body)
 	defer content.end()
-	resp, err := s.container.NewBlockBlobClient(key).Upload(ctx, content, &blockblob.UploadOptions{AccessConditions: conditions(cond)})
+	var resp blockblob.UploadResponse
+	err := s.write(ctx, content, func() (err error) {
+		resp, err = s.container.NewBlockBlobClient(key).Upload(ctx, content, &blockblob.UploadOptions{AccessConditions: conditions(cond)})
+		return err
+	})
 	if err != nil {
-		return bucket.Object{}, content.reason(s.failure(ctx, err))
+		return bucket.Object{}, content.reason(err)
 	}
 	return bucket.Object{Size: body.Size, Version: versionOf(resp.ETag), ModTime: value(resp.LastModified, time.Time{})}, nil
 }
@@ -68,7 +65,7 @@ func (s *store) Put(ctx context.Context, key string, body bucket.Body, cond back
 func (s *store) Delete(ctx context.Context, keys []string) error {
 	for _, key := range keys {
 		_, err := s.container.NewBlobClient(key).Delete(ctx, nil)
-		if err != nil && codeOf(err) != "BlobNotFound" {
+		if err != nil && codeOf(err) != "BlobNotFound" && !s.isEmpty(err) {
 			return s.failure(ctx, err)
 		}
 	}
@@ -78,7 +75,7 @@ func (s *store) Delete(ctx context.Context, keys []string) error {
 // DeleteIf implements [bucket.Store].
 func (s *store) DeleteIf(ctx context.Context, key string, v backend.Version) error {
 	_, err := s.container.NewBlobClient(key).Delete(ctx, &blob.DeleteOptions{AccessConditions: conditions(backend.Match(v))})
-	if codeOf(err) == "BlobNotFound" {
+	if codeOf(err) == "BlobNotFound" || s.isEmpty(err) {
 		return &bucket.Failure{Kind: backend.ErrConflict, Err: s.responseError(err)}
 	}
 	return s.failure(ctx, err)
@@ -108,6 +105,9 @@ func (s *store) List(ctx context.Context, prefix, token string) (bucket.Page, er
 		opts.Marker = &token
 	}
 	resp, err := s.container.NewListBlobsFlatPager(opts).NextPage(ctx)
+	if s.isEmpty(err) {
+		return bucket.Page{}, nil
+	}
 	if err != nil {
 		return bucket.Page{}, s.failure(ctx, err)
 	}

@@ -42,8 +42,12 @@ func (u *upload) name(number int) string {
 func (u *upload) Part(ctx context.Context, number int, body bucket.Body) error {
 	content := newContent(body)
 	defer content.end()
-	if _, err := u.blob.StageBlock(ctx, u.name(number), content, nil); err != nil {
-		return content.reason(u.store.failure(ctx, err))
+	err := u.store.write(ctx, content, func() error {
+		_, err := u.blob.StageBlock(ctx, u.name(number), content, nil)
+		return err
+	})
+	if err != nil {
+		return content.reason(err)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
