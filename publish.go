@@ -21,8 +21,9 @@ type publisher struct {
 	destination
 	opts ExportOptions
 
-	// previous is what the ref has; nil if there is none or it is not to be
-	// kept.
+	// current is the cache that the ref has; nil if there is none.
+	current *loaded
+	// previous is what of it is to be kept: all, or nil.
 	previous *loaded
 	version  backend.Version
 	// named are the blobs of what the ref has, if that is to be believed.
@@ -39,6 +40,11 @@ const (
 	conflictWaitMax = time.Second
 )
 
+// maxStandstill is how many conflicts in a row may leave the ref as it was.
+// Another exporter's success changes it; a store that still has an old answer,
+// or a write of somebody else under way, is given some seconds.
+const maxStandstill = 20
+
 // ctx returns a context whose requests count in the target's report.
 func (p *publisher) traced(ctx context.Context) context.Context {
 	return backend.WithTrace(ctx, p.report.trace())
@@ -46,7 +52,7 @@ func (p *publisher) traced(ctx context.Context) context.Context {
 
 // read loads what the ref has now.
 func (p *publisher) read(ctx context.Context) error {
-	p.previous, p.version, p.named = nil, "", nil
+	p.current, p.previous, p.version, p.named = nil, nil, "", nil
 	found, err := load(p.traced(ctx), p.Target, p.opts.ReadLimit)
 	if found != nil {
 		p.version = found.Version
@@ -55,6 +61,7 @@ func (p *publisher) read(ctx context.Context) error {
 	case err == nil && found.Encoding == buildkit.Inline:
 		return fmt.Errorf("%w: the ref is an image with inline cache, which an export would destroy; the encoding %s adds to it", backend.ErrExists, buildkit.Inline)
 	case err == nil:
+		p.current = found
 		if !p.opts.Overwrite {
 			p.previous = found
 		}
@@ -101,15 +108,20 @@ func (p *publisher) publish(ctx context.Context, m *manifest.Manifest, t *transf
 	if p.attaches() {
 		return p.attach(ctx, m)
 	}
+	standstill := 0
 	for wait := conflictWait; ; wait = min(2*wait, conflictWaitMax) {
 		err := p.attempt(ctx, m)
 		switch {
 		case errors.Is(err, backend.ErrConflict):
-			if err := pause(ctx, rand.N(wait)); err != nil {
+			if standstill == maxStandstill {
+				return p.stuck(err)
+			}
+			moved, err := p.readAgain(ctx, rand.N(wait))
+			if err != nil {
 				return err
 			}
-			if err := p.read(ctx); err != nil {
-				return err
+			if standstill++; moved {
+				standstill = 0
 			}
 		case errors.Is(err, backend.ErrNotFound) && len(p.assumed) > 0:
 			// The store misses a blob that the previous manifest promised.
@@ -134,6 +146,26 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// readAgain reads the ref after a conflict, and tells whether it has changed.
+func (p *publisher) readAgain(ctx context.Context, wait time.Duration) (moved bool, err error) {
+	before := p.version
+	if err := pause(ctx, wait); err != nil {
+		return false, err
+	}
+	err = p.read(ctx)
+	return p.version != before, err
+}
+
+// stuck is the error of a ref that nobody changes and that cannot be written: the
+// store's reads and writes contradict each other.
+func (p *publisher) stuck(err error) error {
+	state := "there is none"
+	if p.version != "" {
+		state = "it is at version " + string(p.version)
+	}
+	return fmt.Errorf("ref %s was refused %d times in a row as changed meanwhile, while reading it says each time that %s: %w", p.Ref, maxStandstill+1, state, err)
+}
+
 // attempt merges m into what was read of the ref, and writes that.
 func (p *publisher) attempt(ctx context.Context, m *manifest.Manifest) error {
 	merged := manifest.Merge(m)
@@ -145,7 +177,7 @@ func (p *publisher) attempt(ctx context.Context, m *manifest.Manifest) error {
 		return err
 	}
 	p.report.Digest = digest.FromBytes(doc.Data)
-	if p.previous != nil && bytes.Equal(doc.Data, p.previous.Data) && !p.aging(p.previous.Ref) {
+	if p.current != nil && bytes.Equal(doc.Data, p.current.Data) && !p.aging(p.current.Ref) {
 		p.report.Outcome = Unchanged
 		return nil
 	}
