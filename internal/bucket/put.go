@@ -13,9 +13,10 @@ import (
 )
 
 // askFirst is the size from which on it pays to ask whether a blob is there
-// before it is sent. Smaller ones are read whole and sent on the condition that
-// they are not there. The larger ones must not be: MinIO locks an object as long
-// as it receives it on a condition, and lets everybody wait who asks for it.
+// before it is sent, unless the caller has just done so. Smaller ones are read
+// whole and sent on the condition that they are not there. The larger ones must
+// not be: MinIO locks an object as long as it receives it on a condition, and
+// lets everybody wait who asks for it.
 const askFirst = 1 << 20
 
 // maxRaces is how often a blob may come or go while it is being put.
@@ -32,7 +33,7 @@ func (b *Backend) Put(ctx context.Context, d blob.Descriptor, src blob.Source) e
 }
 
 func (b *Backend) put(ctx context.Context, d blob.Descriptor, src blob.Source) error {
-	ask := d.Size >= askFirst
+	ask := d.Size >= askFirst && !backend.IsAbsent(ctx)
 	for race := 1; ; race++ {
 		cond, done, err := b.prepare(ctx, d, src, ask)
 		if err != nil || done {
@@ -111,6 +112,9 @@ func (b *Backend) send(ctx context.Context, d blob.Descriptor, src blob.Source, 
 
 // sendWhole stores the content in one step.
 func (b *Backend) sendWhole(ctx context.Context, d blob.Descriptor, r io.ReadCloser, cond backend.Condition) error {
+	if d.Size >= askFirst {
+		cond = backend.Always
+	}
 	body := Body{Size: d.Size, Digest: d.Digest}
 	file := fileOf(r)
 	switch {
@@ -130,8 +134,6 @@ func (b *Backend) sendWhole(ctx context.Context, d blob.Descriptor, r io.ReadClo
 			return err
 		}
 		body.Reader = bytes.NewReader(data)
-	} else {
-		cond = backend.Always
 	}
 	_, err := b.store.Put(ctx, b.opts.Keys.blob(d.Digest), body, cond)
 	return c.failure(err)

@@ -41,6 +41,7 @@ func TestPutRequests(t *testing.T) {
 		data  []byte
 		there []byte // what is in the store, nil for nothing
 		age   time.Duration
+		asked bool // and the store has said that it is not there
 		store func(*buckettest.Memory)
 		want  map[string]int
 	}{
@@ -60,6 +61,7 @@ func TestPutRequests(t *testing.T) {
 		}, want: map[string]int{"put": 2}},
 		{name: "small where there are no conditions", data: small, there: small, store: func(m *buckettest.Memory) { m.Can.Create = false }, want: map[string]int{"put": 1}},
 		{name: "large", data: large, want: map[string]int{"head": 1, "put": 1}},
+		{name: "large and known to be absent", data: large, asked: true, want: map[string]int{"put": 1}},
 		{name: "large and there", data: large, there: large, want: map[string]int{"head": 1}},
 		{name: "large and damaged", data: large, there: large[1:], want: map[string]int{"head": 1, "put": 1}},
 		{name: "large and not quite old", data: large, there: large, age: 11 * time.Hour, want: map[string]int{"head": 1}},
@@ -89,7 +91,11 @@ func TestPutRequests(t *testing.T) {
 					m.Set(key(d), tt.there)
 				}
 				time.Sleep(tt.age) //nolint:forbidigo // Time here is that of the test.
-				if err := b.Put(t.Context(), d, stream(tt.data)); err != nil {
+				ctx := t.Context()
+				if tt.asked {
+					ctx = backend.WithAbsent(ctx)
+				}
+				if err := b.Put(ctx, d, stream(tt.data)); err != nil {
 					t.Errorf("Put() = %v, want nil", err)
 				}
 				if diff := cmp.Diff(tt.want, m.Counts()); diff != "" {
