@@ -25,8 +25,8 @@ var invalidLocations = []struct{ name, text, want string }{
 	{"no UTF-8", "/c\xff", "not UTF-8"},
 	{"a word", "mycache", "a path that begins with ./ or /"},
 	{"a path that looks like a word", "my/cache", "want type=TYPE"},
-	{"path with a query", "/c?tag=main", "neither ? nor ,"},
-	{"path with attributes", "/c,tag=main", "neither ? nor ,"},
+	{"path with a query", "/c?tag=main", "local:DIR?tag=NAME"},
+	{"path with attributes", "../c,tag=main", "local:DIR?tag=NAME"},
 
 	{"unknown attribute", "type=local,src=/c,mod=max", "unknown attribute mod for type=local, did you mean mode?"},
 	{"unknown attribute, swapped letters", "type=s3,bucket=b,reigon=r", "did you mean region?"},

@@ -64,6 +64,9 @@ func (m *Mux) types() string {
 // dot or a port, or be localhost, to be told from a path or a word.
 var imageLike = regexp.MustCompile(`^(localhost|[\w-]+(\.[\w-]+)+|[\w.-]+:\d+)(:\d+)?/[\w./:@-]+$`)
 
+// pathLike matches a path that says so itself, unlike a word.
+var pathLike = regexp.MustCompile(`^(\.{1,2})?/`)
+
 // unclear returns the error for a text that is in no form of a location. It
 // does not repeat the text, which may be a misplaced secret.
 func (m *Mux) unclear(s string) error {
@@ -71,6 +74,9 @@ func (m *Mux) unclear(s string) error {
 		if _, err := m.find("registry"); err != nil {
 			return err
 		}
+	}
+	if pathLike.MatchString(s) && strings.ContainsAny(s, "?,") {
+		return invalidf("a path that has ? or , or is written as a URL: local:DIR?tag=NAME, with %%3F and %%2C for those of the path")
 	}
 	return invalidf("want type=TYPE,key=value,..., a URL such as local:///dir, or a path that begins with ./ or / and has neither ? nor ,")
 }
