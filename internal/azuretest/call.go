@@ -58,7 +58,8 @@ func (s *Server) newCall(w http.ResponseWriter, r *http.Request) (*call, *Failur
 	if c.op == "" {
 		return c, fail(http.StatusBadRequest, "InvalidQueryParameterValue", "Value for one of the query parameters specified in the request URI is invalid.")
 	}
-	if r.Header.Get("X-Ms-Version") == "" {
+	// A SAS says the version itself.
+	if r.Header.Get("X-Ms-Version") == "" && c.query.Get("sv") == "" {
 		return c, fail(http.StatusBadRequest, "MissingRequiredHeader", "An HTTP header that's mandatory for this request is not specified.")
 	}
 	return c, nil

@@ -1,6 +1,7 @@
 package ghaserver
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"encoding/base64"
 	"encoding/binary"
@@ -25,17 +26,23 @@ func (s *Server) blobPath(id int64) string {
 	return blobsPath + hex.EncodeToString(s.sign("blob " + strconv.FormatInt(id, 10))[:16])
 }
 
-// signedURL returns where the content of an entry is put or got, valid for life.
-func (s *Server) signedURL(e *entry, permission string, life time.Duration) string {
-	if s.options.PlainURLs {
-		return s.URL + e.path + "/" + permission
+// signedURL returns where the content of an entry is put or got, valid for life:
+// at the host that the client has asked, which may be that of a proxy.
+func (s *Server) signedURL(host string, e *entry, permission string, life time.Duration) string {
+	expiry := s.options.Now().Add(life).UTC()
+	if s.options.Contents != nil {
+		return s.options.Contents.URL(e.name(), permission, expiry)
 	}
-	end := s.options.Now().Add(life).UTC().Format(time.RFC3339)
+	base := "http://" + cmp.Or(s.options.ContentHost, host) + e.path
+	if s.options.PlainURLs {
+		return base + "/" + permission
+	}
+	end := expiry.Format(time.RFC3339)
 	q := url.Values{
 		"sp": {permission}, "se": {end}, "sr": {"b"}, "spr": {"https"}, "sv": {"2025-01-05"},
 		"sig": {base64.StdEncoding.EncodeToString(s.sign(e.path + permission + end))},
 	}
-	return s.URL + e.path + "?" + q.Encode()
+	return base + "?" + q.Encode()
 }
 
 // refusal is an error in the form of Azure's blob service.

@@ -19,12 +19,28 @@ type entry struct {
 	created  time.Time // when it was finalized, or zero
 	used     time.Time
 	order    int // of finalization: times tie
+	size     int64
 	data     []byte
 	uploaded bool
 	blocks   map[string][]byte
 }
 
 func (e *entry) finalized() bool { return !e.created.IsZero() }
+
+// name is what the content is called outside the service.
+func (e *entry) name() string { return strings.TrimPrefix(e.path, blobsPath) }
+
+// sizeOf returns how much was uploaded for an entry, or -1.
+func (s *Server) sizeOf(e *entry) int64 {
+	switch {
+	case s.options.Contents != nil:
+		return s.options.Contents.Size(e.name())
+	case e.uploaded:
+		return int64(len(e.data))
+	default:
+		return -1
+	}
+}
 
 // find returns the entry that a lookup of keys finds in the scopes, or nil. In
 // each scope in turn, each key is looked for as it is, and then as the beginning
@@ -89,6 +105,7 @@ func (s *Server) finalize(e *entry) {
 	s.finalizations++
 	e.order, e.created = s.finalizations, s.options.Now()
 	e.used = e.created
+	e.size = s.sizeOf(e)
 	s.enforceQuota()
 }
 
@@ -99,7 +116,7 @@ func (s *Server) enforceQuota() {
 	for _, e := range s.entries {
 		if e.finalized() {
 			all = append(all, e)
-			total += int64(len(e.data))
+			total += e.size
 		}
 	}
 	slices.SortFunc(all, func(a, b *entry) int { return a.used.Compare(b.used) })
@@ -107,7 +124,7 @@ func (s *Server) enforceQuota() {
 		if s.options.Quota == 0 || total <= s.options.Quota {
 			return
 		}
-		total -= int64(len(e.data))
+		total -= e.size
 		s.remove(e)
 	}
 }
@@ -137,7 +154,7 @@ func (s *Server) Entries() []Entry {
 	slices.SortFunc(found, func(a, b *entry) int { return a.order - b.order })
 	all := make([]Entry, len(found))
 	for i, e := range found {
-		all[i] = Entry{Scope: e.scope, Key: e.key, Version: e.version, Size: int64(len(e.data)), Created: e.created}
+		all[i] = Entry{Scope: e.scope, Key: e.key, Version: e.version, Size: e.size, Created: e.created}
 	}
 	return all
 }
@@ -152,6 +169,9 @@ func (s *Server) Plant(scope, key, version string, data []byte) {
 	}
 	e := s.reserve(id)
 	e.data, e.uploaded = slices.Clone(data), true
+	if s.options.Contents != nil {
+		s.options.Contents.Put(e.name(), data)
+	}
 	s.finalize(e)
 }
 
@@ -183,6 +203,9 @@ func (s *Server) DropBlob(scope, key, version string) bool {
 	e := s.entries[identity{scope, key, version}]
 	if e != nil {
 		delete(s.blobs, e.path)
+	}
+	if e != nil && s.options.Contents != nil {
+		s.options.Contents.Remove(e.name())
 	}
 	return e != nil
 }

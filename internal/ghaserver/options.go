@@ -15,6 +15,12 @@ type Options struct {
 	// Intercept may answer a request in place of the service, and reports
 	// whether it has. Nil answers none.
 	Intercept func(w http.ResponseWriter, r *http.Request) bool
+	// Contents keeps what is uploaded; nil means that the service does, in memory.
+	Contents Contents
+	// ContentHost is the host in signed URLs; "" means the one that the client has
+	// asked. GitHub's own client speaks to hosts of Azure in another way than to
+	// others.
+	ContentHost string
 
 	Limits
 	Quirks

@@ -51,6 +51,8 @@ type request struct {
 	Version     string      `json:"version"`
 	RestoreKeys []string    `json:"restore_keys"`
 	Size        json.Number `json:"size_bytes"` // a number or a string
+
+	host string // that the client has asked
 }
 
 // answer has the fields of all methods' responses. Like GitHub's, those of a
@@ -95,6 +97,7 @@ func (s *Server) call(r *http.Request) (answer, *failure) {
 	if f := req.check(); f != nil {
 		return nil, f
 	}
+	req.host = r.Host
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return do(scopes, req)
@@ -130,7 +133,7 @@ func (s *Server) create(scopes []Scope, req request) (answer, *failure) {
 	e := s.reserve(identity{scope, req.Key, req.Version})
 	switch {
 	case e != nil:
-		return answer{"ok": true, "signed_upload_url": s.signedURL(e, "cw", s.options.UploadLife), "message": ""}, nil
+		return answer{"ok": true, "signed_upload_url": s.signedURL(req.host, e, "cw", s.options.UploadLife), "message": ""}, nil
 	case s.options.SoftExists:
 		return answer{"ok": false}, nil
 	default:
@@ -164,7 +167,7 @@ func (s *Server) commit(scopes []Scope, req request) (answer, *failure) {
 		return nil, fail(http.StatusBadRequest, "invalid_argument", "size_bytes is invalid: want a positive number")
 	}
 	e := s.entries[identity{scope, req.Key, req.Version}]
-	if e == nil || e.finalized() || !e.uploaded || int64(len(e.data)) != size {
+	if e == nil || e.finalized() || s.sizeOf(e) != size {
 		return nil, fail(http.StatusNotFound, "not_found", "cache entry upload not found, or of another size")
 	}
 	s.finalize(e)
@@ -182,5 +185,5 @@ func (s *Server) lookup(scopes []Scope, req request) (answer, *failure) {
 		return answer{"ok": false, "signed_download_url": "", "matched_key": ""}, nil
 	}
 	e.used = s.options.Now()
-	return answer{"ok": true, "signed_download_url": s.signedURL(e, "r", s.options.DownloadLife), "matched_key": e.key}, nil
+	return answer{"ok": true, "signed_download_url": s.signedURL(req.host, e, "r", s.options.DownloadLife), "matched_key": e.key}, nil
 }
