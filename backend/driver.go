@@ -52,6 +52,9 @@ type Attr struct {
 	Secret bool
 	// Required says that the store cannot be opened without it.
 	Required bool
+	// Empty says that an empty value may be given: it means none, where no value
+	// at all means Default or the environment's.
+	Empty bool
 	// Inert says that storage has no use for it: build tools have, so it is
 	// accepted, checked, kept, and reported by [Location.Inert].
 	Inert bool
@@ -62,8 +65,8 @@ type Attr struct {
 	Env []string
 	// Check returns what is wrong with a value, phrased as what is wanted:
 	// "want true or false". The value itself need not be repeated. Nil accepts
-	// every value. No value is ever empty, has space at an end, or holds control
-	// characters.
+	// every value. It is called for no value that is empty, has space at an end, or
+	// holds control characters.
 	Check func(value string) error
 }
 

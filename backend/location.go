@@ -21,8 +21,8 @@ import (
 //	local:///var/cache/app?tag=main
 //	s3://b/a,b/?region=eu-west-1
 //
-// Both are strict. What is unknown, empty, repeated, contradictory, malformed
-// or has a stray space is an error matching [ErrInvalid] that says what was
+// Both are strict. What is unknown, repeated, contradictory, malformed, empty
+// where that has no meaning, or has a stray space is an error matching [ErrInvalid] that says what was
 // expected, and no such error holds the value of a secret.
 //
 // Several refs are separated by semicolons (tag=main;v1). A digest in place of

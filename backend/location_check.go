@@ -66,6 +66,9 @@ func (d Driver) checkAttr(given attribute) (Attr, error) {
 	if !ok {
 		return a, d.unknownAttr(given.key)
 	}
+	if a.Empty && given.value == "" {
+		return a, nil
+	}
 	if err := checkText("attribute "+given.key, given.value); err != nil {
 		return a, err
 	}

@@ -84,6 +84,9 @@ func parseAttribute(n int, field string) (attribute, error) {
 	default:
 		return attribute{}, invalidf("the key of %s is malformed", name)
 	}
+	if value == "" { // only its driver knows whether an attribute may be
+		return attribute{strings.ToLower(key), ""}, nil
+	}
 	return attribute{strings.ToLower(key), value}, checkText(name, value)
 }
 

@@ -107,6 +107,9 @@ func (m *Mux) locateTyped(attrs []attribute) (Location, error) {
 		return Location{}, invalidf("attribute type is missing, want one of %s", m.types())
 	}
 	typ := attrs[i].value
+	if err := checkText("attribute type", typ); err != nil {
+		return Location{}, err
+	}
 	return m.locateAs(typ, slices.Delete(attrs, i, i+1))
 }
 

@@ -51,10 +51,11 @@ type Options struct {
 	AccountName string
 	// Container is the container; "" means DefaultContainer.
 	Container string
-	// Prefix comes before all keys, ManifestsPrefix before those of refs and
-	// BlobsPrefix before those of blobs, each as an element of a path. "" means
-	// none, DefaultManifestsPrefix and DefaultBlobsPrefix.
-	Prefix, ManifestsPrefix, BlobsPrefix string
+	// Prefix comes before all keys, as an element of a path.
+	Prefix string
+	// ManifestsPrefix and BlobsPrefix follow it in the keys of refs and of blobs;
+	// nil means DefaultManifestsPrefix and DefaultBlobsPrefix.
+	ManifestsPrefix, BlobsPrefix *string
 
 	// Credential gets tokens of Microsoft Entra ID.
 	Credential azcore.TokenCredential
@@ -124,7 +125,7 @@ func newBackend(ctx context.Context, s *store) *Backend {
 	return &Backend{store: s, Backend: bucket.New(ctx, s, bucket.Options{
 		Driver:      driverName,
 		Location:    o.Location,
-		Keys:        bucket.Joined(o.Prefix, o.BlobsPrefix, o.ManifestsPrefix),
+		Keys:        s.keys(),
 		CheckRef:    checkRef,
 		RefreshAge:  o.RefreshAge,
 		PartSize:    o.BlockSize,
@@ -161,11 +162,11 @@ func (o Options) withDefaults() Options {
 	if o.Container == "" {
 		o.Container = DefaultContainer
 	}
-	if o.ManifestsPrefix == "" {
-		o.ManifestsPrefix = DefaultManifestsPrefix
+	if o.ManifestsPrefix == nil {
+		o.ManifestsPrefix = new(DefaultManifestsPrefix)
 	}
-	if o.BlobsPrefix == "" {
-		o.BlobsPrefix = DefaultBlobsPrefix
+	if o.BlobsPrefix == nil {
+		o.BlobsPrefix = new(DefaultBlobsPrefix)
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -76,9 +76,13 @@ func TestWritingCreatesTheContainer(t *testing.T) {
 			_, err := b.PutRef(ctx, "main", backend.Document{Data: []byte("{}")}, backend.Absent)
 			return err
 		}},
-		{"small blob", func(ctx context.Context, b backend.Backend) error { return b.Put(ctx, describe(small), blob.Bytes(small)) }},
+		{"small blob", func(ctx context.Context, b backend.Backend) error {
+			return b.Put(ctx, describe(small), blob.Bytes(small))
+		}},
 		{"large blob", func(ctx context.Context, b backend.Backend) error { return b.Put(ctx, describe(large), stream(large)) }},
-		{"blob in blocks", func(ctx context.Context, b backend.Backend) error { return b.Put(ctx, describe(blocks), stream(blocks)) }},
+		{"blob in blocks", func(ctx context.Context, b backend.Backend) error {
+			return b.Put(ctx, describe(blocks), stream(blocks))
+		}},
 		{"many at a time", func(ctx context.Context, b backend.Backend) error {
 			errs := make([]error, 20)
 			var all sync.WaitGroup

@@ -14,7 +14,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 
 	"github.com/larder-build/larder/backend"
-	"github.com/larder-build/larder/internal/bucket"
 )
 
 var _ backend.Diagnoser = (*Backend)(nil)
@@ -51,12 +50,11 @@ func (b *Backend) Diagnose(ctx context.Context, o backend.DiagnoseOptions) iter.
 
 // someKey is the key of an object that there may be.
 func (b *Backend) someKey(refs []string) string {
-	o := b.store.opts
 	name := "buildkit"
 	if len(refs) > 0 {
 		name = refs[0]
 	}
-	return bucket.Joined(o.Prefix, o.BlobsPrefix, o.ManifestsPrefix).Manifests + name
+	return b.store.keys().Manifests + name
 }
 
 // diagnosis yields findings.

@@ -36,9 +36,9 @@ func DriverWith(defaults Options) backend.Driver {
 			{Name: "account_url", Check: checkAccountURL, Env: []string{"BUILDKIT_AZURE_STORAGE_ACCOUNT_URL"}},
 			{Name: "account_name", Env: []string{"BUILDKIT_AZURE_STORAGE_ACCOUNT_NAME"}},
 			{Name: "container", Check: checkContainer, Default: DefaultContainer, Env: []string{"BUILDKIT_AZURE_STORAGE_CONTAINER"}},
-			{Name: "prefix", Check: checkPrefix, Env: []string{"BUILDKIT_AZURE_STORAGE_PREFIX"}},
-			{Name: "manifests_prefix", Check: checkPrefix, Default: DefaultManifestsPrefix},
-			{Name: "blobs_prefix", Check: checkPrefix, Default: DefaultBlobsPrefix},
+			{Name: "prefix", Empty: true, Check: checkPrefix, Env: []string{"BUILDKIT_AZURE_STORAGE_PREFIX"}},
+			{Name: "manifests_prefix", Empty: true, Check: checkPrefix, Default: DefaultManifestsPrefix},
+			{Name: "blobs_prefix", Empty: true, Check: checkPrefix, Default: DefaultBlobsPrefix},
 			{Name: "name"},
 			{Name: attrKey, Secret: true},
 			{Name: attrSAS, Secret: true, Check: checkSAS},
@@ -73,7 +73,8 @@ func open(ctx context.Context, l backend.Location, o backend.OpenOptions, opts O
 	opts.AccountURL = cmp.Or(l.Value("account_url"), opts.AccountURL)
 	opts.AccountName = cmp.Or(l.Value("account_name"), opts.AccountName)
 	opts.Container = l.Value("container")
-	opts.Prefix, opts.ManifestsPrefix, opts.BlobsPrefix = l.Value("prefix"), l.Value("manifests_prefix"), l.Value("blobs_prefix")
+	opts.Prefix = l.Value("prefix")
+	opts.ManifestsPrefix, opts.BlobsPrefix = new(l.Value("manifests_prefix")), new(l.Value("blobs_prefix"))
 	opts = opts.withCredentials(l)
 	if create := l.Value("create_container"); create != "" {
 		opts.CreateContainer, _ = strconv.ParseBool(create) // checked with the location
@@ -159,11 +160,11 @@ func place(a account, o Options) string {
 	m := &backend.Mux{}
 	m.Register(Driver())
 	attrs := map[string]string{"account_url": a.url.String(), "container": o.Container, "prefix": o.Prefix}
-	if o.ManifestsPrefix != DefaultManifestsPrefix {
-		attrs["manifests_prefix"] = o.ManifestsPrefix
+	if *o.ManifestsPrefix != DefaultManifestsPrefix {
+		attrs["manifests_prefix"] = *o.ManifestsPrefix
 	}
-	if o.BlobsPrefix != DefaultBlobsPrefix {
-		attrs["blobs_prefix"] = o.BlobsPrefix
+	if *o.BlobsPrefix != DefaultBlobsPrefix {
+		attrs["blobs_prefix"] = *o.BlobsPrefix
 	}
 	if o.Prefix == "" {
 		delete(attrs, "prefix")

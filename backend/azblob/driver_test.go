@@ -162,6 +162,8 @@ func TestOpenLocations(t *testing.T) {
 		{"prefix", at + ",container=cache,prefix=p1", nil, "cache/p1/manifests/main"},
 		{"prefixes", at + ",container=cache,prefix=p1,manifests_prefix=mm", nil, "cache/p1/mm/main"},
 		{"cleaned", at + ",container=cache,prefix=./a//b/../c/,manifests_prefix=mm/", nil, "cache/a/c/mm/main"},
+		{"prefixes of nothing", at + ",container=cache,manifests_prefix=,blobs_prefix=", nil, "cache/main"},
+		{"no prefix in spite of the environment", "type=azblob,prefix=," + key, env, "cache/manifests/main"},
 		{"environment", "type=azblob," + key, env, "cache/env/manifests/main"},
 		{"before the environment", "type=azblob,container=buildkit-cache,prefix=own," + key, env, "buildkit-cache/own/manifests/main"},
 		{"created", at + ",container=made,create_container=true", nil, "made/manifests/main"},
@@ -211,7 +213,7 @@ func TestMissingAccount(t *testing.T) {
 }
 
 func TestInfo(t *testing.T) {
-	b := open(t, azblob.Options{AccountURL: "https://acme.blob.core.windows.net", AccountKey: azuretest.Key, Container: "cache", Prefix: "p", BlobsPrefix: "bb"})
+	b := open(t, azblob.Options{AccountURL: "https://acme.blob.core.windows.net", AccountKey: azuretest.Key, Container: "cache", Prefix: "p", BlobsPrefix: new("bb")})
 	want := backend.Info{
 		Driver: "azblob", Location: "type=azblob,account_url=https://acme.blob.core.windows.net,container=cache,prefix=p,blobs_prefix=bb", Encoding: "flat",
 		Capabilities: backend.Capabilities{

@@ -40,7 +40,7 @@ func checkPrefix(value string) error {
 }
 
 func checkPrefixes(o Options) error {
-	for setting, value := range map[string]string{"prefix": o.Prefix, "manifests_prefix": o.ManifestsPrefix, "blobs_prefix": o.BlobsPrefix} {
+	for setting, value := range map[string]string{"prefix": o.Prefix, "manifests_prefix": *o.ManifestsPrefix, "blobs_prefix": *o.BlobsPrefix} {
 		if err := checkPrefix(value); err != nil {
 			return invalid(setting, err)
 		}

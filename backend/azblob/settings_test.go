@@ -45,7 +45,7 @@ func TestBadOptions(t *testing.T) {
 		{"container too short", func(o *azblob.Options) { o.Container = "ab" }, "container: want 3 to 63"},
 		{"container with two hyphens", func(o *azblob.Options) { o.Container = "a--b" }, "container: want 3 to 63"},
 		{"prefix with backslash", func(o *azblob.Options) { o.Prefix = `a\b` }, "prefix: want / in place of"},
-		{"prefix too long", func(o *azblob.Options) { o.BlobsPrefix = strings.Repeat("b", 300) }, "blobs_prefix: want at most 256 bytes"},
+		{"prefix too long", func(o *azblob.Options) { o.BlobsPrefix = new(strings.Repeat("b", 300)) }, "blobs_prefix: want at most 256 bytes"},
 		{"environment", func(o *azblob.Options) {
 			o.AccountKey, o.Getenv = "", func(string) string { return secret }
 		}, "environment variable AZURE_STORAGE_CONNECTION_STRING: invalid"},

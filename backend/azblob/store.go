@@ -34,6 +34,11 @@ var (
 	_ bucket.Toucher  = (*store)(nil)
 )
 
+// keys says where objects lie.
+func (s *store) keys() bucket.Keys {
+	return bucket.Joined(s.opts.Prefix, *s.opts.BlobsPrefix, *s.opts.ManifestsPrefix)
+}
+
 // Features implements [bucket.Store].
 func (s *store) Features() bucket.Features {
 	return bucket.Features{Create: true, Replace: true, ConditionalDelete: true, MaxParts: maxBlocks}

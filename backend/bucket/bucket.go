@@ -34,11 +34,12 @@ type Options struct {
 	Driver string
 	// Location is where the bucket is, without secrets, for Info.
 	Location string
-	// Prefix comes before all keys, ManifestsPrefix before those of refs and
-	// BlobsPrefix before those of blobs. They are put together as they are: a
-	// slash is part of a prefix or is not there. "" means none,
-	// DefaultManifestsPrefix and DefaultBlobsPrefix.
-	Prefix, ManifestsPrefix, BlobsPrefix string
+	// Prefix comes before all keys, as it is: a slash is part of a prefix or is not
+	// there.
+	Prefix string
+	// ManifestsPrefix and BlobsPrefix follow it in the keys of refs and of blobs,
+	// likewise; nil means DefaultManifestsPrefix and DefaultBlobsPrefix.
+	ManifestsPrefix, BlobsPrefix *string
 	// Service is what is known of the service; nil means [Unknown].
 	Service Service
 	// RefreshAge bounds how old blobs get that are in use: those older than
@@ -76,7 +77,7 @@ func New(ctx context.Context, b *blob.Bucket, opts Options) *Backend {
 	return &Backend{store: s, Backend: bucket.New(ctx, s, bucket.Options{
 		Driver:      opts.Driver,
 		Location:    opts.Location,
-		Keys:        bucket.Concatenated(opts.Prefix, opts.BlobsPrefix, opts.ManifestsPrefix),
+		Keys:        bucket.Concatenated(opts.Prefix, *opts.BlobsPrefix, *opts.ManifestsPrefix),
 		CheckRef:    opts.Service.CheckRef,
 		RefreshAge:  opts.RefreshAge,
 		PartSize:    opts.PartSize,
@@ -89,11 +90,11 @@ func (o Options) withDefaults() Options {
 	if o.Driver == "" {
 		o.Driver = "bucket"
 	}
-	if o.ManifestsPrefix == "" {
-		o.ManifestsPrefix = DefaultManifestsPrefix
+	if o.ManifestsPrefix == nil {
+		o.ManifestsPrefix = new(DefaultManifestsPrefix)
 	}
-	if o.BlobsPrefix == "" {
-		o.BlobsPrefix = DefaultBlobsPrefix
+	if o.BlobsPrefix == nil {
+		o.BlobsPrefix = new(DefaultBlobsPrefix)
 	}
 	if o.Service == nil {
 		o.Service = Unknown{}

@@ -86,9 +86,9 @@ func DriverFunc(s Scheme, open func(context.Context, backend.Location, backend.O
 		attrs = append(attrs, backend.Attr{Name: "bucket", Required: true, Check: check})
 	}
 	attrs = append(attrs,
-		backend.Attr{Name: "prefix"},
-		backend.Attr{Name: "manifests_prefix", Default: DefaultManifestsPrefix},
-		backend.Attr{Name: "blobs_prefix", Default: DefaultBlobsPrefix},
+		backend.Attr{Name: "prefix", Empty: true},
+		backend.Attr{Name: "manifests_prefix", Empty: true, Default: DefaultManifestsPrefix},
+		backend.Attr{Name: "blobs_prefix", Empty: true, Default: DefaultBlobsPrefix},
 		backend.Attr{Name: "name"},
 		backend.Attr{Name: "touch_refresh", Default: "24h", Check: backend.Duration},
 	)
@@ -125,7 +125,7 @@ func (s Scheme) options(l backend.Location, o backend.OpenOptions) Options {
 	}
 	return Options{
 		Driver: s.Type, Location: l.WithRef().String(), Service: s.Service, Now: o.Now, RefreshAge: refresh,
-		Prefix: l.Value("prefix"), ManifestsPrefix: l.Value("manifests_prefix"), BlobsPrefix: l.Value("blobs_prefix"),
+		Prefix: l.Value("prefix"), ManifestsPrefix: new(l.Value("manifests_prefix")), BlobsPrefix: new(l.Value("blobs_prefix")),
 	}
 }
 

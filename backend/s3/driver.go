@@ -48,9 +48,9 @@ func attrs() []backend.Attr {
 		{Name: "bucket", Required: true, Env: []string{"AWS_BUCKET"}},
 		{Name: "region", Env: []string{"AWS_REGION", "AWS_DEFAULT_REGION"}},
 		{Name: "endpoint_url", Check: backend.HTTPURL},
-		{Name: "prefix"},
-		{Name: "manifests_prefix", Default: defaultManifests},
-		{Name: "blobs_prefix", Default: defaultBlobs},
+		{Name: "prefix", Empty: true},
+		{Name: "manifests_prefix", Empty: true, Default: defaultManifests},
+		{Name: "blobs_prefix", Empty: true, Default: defaultBlobs},
 		{Name: "name"},
 		{Name: "touch_refresh", Default: "24h", Check: backend.Duration},
 		{Name: "access_key_id"},
@@ -83,7 +83,7 @@ func open(ctx context.Context, l backend.Location, o backend.OpenOptions, opts O
 	}
 	for attr, field := range map[string]*string{
 		"region": &opts.Region, "endpoint_url": &opts.Endpoint,
-		"prefix": &opts.Prefix, "blobs_prefix": &opts.BlobsPrefix, "manifests_prefix": &opts.ManifestsPrefix,
+		"prefix": &opts.Prefix,
 		"access_key_id": &opts.AccessKeyID, "secret_access_key": &opts.SecretAccessKey, "session_token": &opts.SessionToken,
 		"profile": &opts.Profile, "role_arn": &opts.RoleARN, "external_id": &opts.ExternalID,
 		"web_identity_token_file": &opts.WebIdentityTokenFile, "quirks": &opts.Quirks,
@@ -92,6 +92,7 @@ func open(ctx context.Context, l backend.Location, o backend.OpenOptions, opts O
 			*field = value
 		}
 	}
+	opts.BlobsPrefix, opts.ManifestsPrefix = new(l.Value("blobs_prefix")), new(l.Value("manifests_prefix"))
 	opts, err := opts.with(l)
 	if err != nil {
 		return nil, &backend.Error{Op: "open", Backend: driverName, Kind: backend.Kind(err), Err: err}
@@ -159,10 +160,14 @@ func place(name string, o Options) string {
 	given := map[string]string{}
 	for attr, value := range map[string]string{
 		"bucket": name, "region": o.Region, "endpoint_url": o.Endpoint, "prefix": o.Prefix,
-		"blobs_prefix": o.BlobsPrefix, "manifests_prefix": o.ManifestsPrefix,
 	} {
 		if value != "" {
 			given[attr] = value
+		}
+	}
+	for attr, value := range map[string]*string{"blobs_prefix": o.BlobsPrefix, "manifests_prefix": o.ManifestsPrefix} {
+		if value != nil {
+			given[attr] = *value
 		}
 	}
 	m := &backend.Mux{}
@@ -200,7 +205,7 @@ func formatURL(attrs map[string]string) *url.URL {
 		u.Host = name
 		delete(attrs, "bucket")
 	}
-	if prefix, ok := attrs["prefix"]; ok && u.Host != "" {
+	if prefix := attrs["prefix"]; prefix != "" && u.Host != "" {
 		u.Path = "/" + prefix
 		delete(attrs, "prefix")
 	}

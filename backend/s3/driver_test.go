@@ -31,6 +31,7 @@ func TestLocations(t *testing.T) {
 		{"a prefix without a slash", "s3://b/ci?name=main", "type=s3,bucket=b,prefix=ci,name=main", "s3://b/ci?name=main"},
 		{"a prefix that begins with a slash", "type=s3,bucket=b,prefix=/a", "type=s3,bucket=b,prefix=/a", "s3://b//a"},
 		{"a bucket that is no host", "type=s3,bucket=B_1,prefix=a/", "type=s3,bucket=B_1,prefix=a/", "s3://?bucket=B_1&prefix=a/"},
+		{"prefixes of nothing", "type=s3,bucket=b,prefix=,manifests_prefix=,blobs_prefix=", "type=s3,bucket=b,prefix=,manifests_prefix=,blobs_prefix=", "s3://b?prefix=&manifests_prefix=&blobs_prefix="},
 		{"secrets", "type=s3,bucket=b,access_key_id=id,secret_access_key=hidden,session_token=hidden", "type=s3,bucket=b,access_key_id=id,secret_access_key=REDACTED,session_token=REDACTED", "s3://b?access_key_id=id&secret_access_key=REDACTED&session_token=REDACTED"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -51,9 +51,11 @@ type Options struct {
 	// than of the host. Nil means that it is everywhere but at AWS.
 	PathStyle *bool
 
-	// Prefix, BlobsPrefix and ManifestsPrefix make the keys of objects. The
-	// latter two default to BuildKit's blobs/ and manifests/.
-	Prefix, BlobsPrefix, ManifestsPrefix string
+	// Prefix comes before all keys of objects.
+	Prefix string
+	// BlobsPrefix and ManifestsPrefix follow it in those of blobs and of refs; nil
+	// means BuildKit's blobs/ and manifests/.
+	BlobsPrefix, ManifestsPrefix *string
 
 	// Credentials are used as they are. Nil means those that the other fields
 	// name.
@@ -124,16 +126,16 @@ func Open(ctx context.Context, name string, opts Options) (*Backend, error) {
 	if opts.Location == "" {
 		opts.Location = place(name, opts)
 	}
-	if opts.BlobsPrefix == "" {
-		opts.BlobsPrefix = defaultBlobs
+	if opts.BlobsPrefix == nil {
+		opts.BlobsPrefix = new(defaultBlobs)
 	}
-	if opts.ManifestsPrefix == "" {
-		opts.ManifestsPrefix = defaultManifests
+	if opts.ManifestsPrefix == nil {
+		opts.ManifestsPrefix = new(defaultManifests)
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	s.keys = bucket.Concatenated(opts.Prefix, opts.BlobsPrefix, opts.ManifestsPrefix)
+	s.keys = bucket.Concatenated(opts.Prefix, *opts.BlobsPrefix, *opts.ManifestsPrefix)
 	b := bucket.New(ctx, s, bucket.Options{
 		Driver: driverName, Location: opts.Location, Keys: s.keys,
 		RefreshAge: opts.RefreshAge, PartSize: opts.PartSize, Concurrency: opts.Concurrency, Now: opts.Now,

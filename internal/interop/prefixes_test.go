@@ -25,6 +25,18 @@ func TestPrefixes(t *testing.T) {
 			t.Helper()
 			return newBucket(t, versitygw.name).under("p1/q/", "refs/of-", "blob-")
 		}},
+		{"versitygw, prefixes of nothing", func(t *testing.T) place {
+			t.Helper()
+			return newBucket(t, versitygw.name).under("p/", "", "")
+		}},
+		{"minio, blobs at the root", func(t *testing.T) place {
+			t.Helper()
+			return newBucket(t, minio.name).under("", "m/", "")
+		}},
+		{"azurite, prefixes of nothing", func(t *testing.T) place {
+			t.Helper()
+			return newContainer(t).under("", "", "", "", "")
+		}},
 		{"azurite", func(t *testing.T) place {
 			t.Helper()
 			return newContainer(t).under("p1//q/..", "m", "./bb/", "p1/m/", "p1/bb/")

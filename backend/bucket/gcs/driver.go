@@ -70,11 +70,14 @@ func place(opts Options) string {
 	m := &backend.Mux{}
 	m.Register(Driver())
 	attrs := map[string]string{"bucket": opts.Bucket}
-	for name, value := range map[string]string{
-		"prefix": opts.Prefix, "manifests_prefix": opts.ManifestsPrefix, "blobs_prefix": opts.BlobsPrefix, "endpoint_url": opts.Endpoint,
-	} {
+	for name, value := range map[string]string{"prefix": opts.Prefix, "endpoint_url": opts.Endpoint} {
 		if value != "" {
 			attrs[name] = value
+		}
+	}
+	for name, value := range map[string]*string{"manifests_prefix": opts.ManifestsPrefix, "blobs_prefix": opts.BlobsPrefix} {
+		if value != nil {
+			attrs[name] = *value
 		}
 	}
 	// A bucket that cannot be written as a location has none to report.

@@ -45,10 +45,11 @@ const defaultEndpoint = "https://storage.googleapis.com"
 type Options struct {
 	// Bucket is the bucket's name.
 	Bucket string
-	// Prefix comes before all keys, ManifestsPrefix before those of refs and
-	// BlobsPrefix before those of blobs, as they are. "" means none,
-	// [bucket.DefaultManifestsPrefix] and [bucket.DefaultBlobsPrefix].
-	Prefix, ManifestsPrefix, BlobsPrefix string
+	// Prefix comes before all keys, as it is.
+	Prefix string
+	// ManifestsPrefix and BlobsPrefix follow it in the keys of refs and of blobs;
+	// nil means [bucket.DefaultManifestsPrefix] and [bucket.DefaultBlobsPrefix].
+	ManifestsPrefix, BlobsPrefix *string
 
 	// Client is a client to use in place of one made of the options below. It is
 	// not closed, and its retries are turned off.
