@@ -122,9 +122,15 @@ func directoryOf(m *manifest.Manifest, r manifest.Record) savedDirectory {
 	return d
 }
 
-// keysOf returns the keys under which a manifest has directories, the newest
+// datedKey is a key with the time at which it was last saved.
+type datedKey struct {
+	key   string
+	saved time.Time
+}
+
+// datedKeys returns the keys under which a manifest has directories, the newest
 // first.
-func keysOf(m *manifest.Manifest) []string {
+func datedKeys(m *manifest.Manifest) []datedKey {
 	newest := make(map[string]time.Time)
 	for _, r := range m.Records {
 		if len(r.Results) == 0 || len(r.Inputs) != 1 {
@@ -137,11 +143,11 @@ func keysOf(m *manifest.Manifest) []string {
 			}
 		}
 	}
-	keys := make([]string, 0, len(newest))
-	for key := range newest {
-		keys = append(keys, key)
+	keys := make([]datedKey, 0, len(newest))
+	for key, at := range newest {
+		keys = append(keys, datedKey{key, at})
 	}
-	slices.SortFunc(keys, func(a, b string) int { return cmp.Or(newest[b].Compare(newest[a]), cmp.Compare(a, b)) })
+	slices.SortFunc(keys, func(a, b datedKey) int { return cmp.Or(b.saved.Compare(a.saved), cmp.Compare(a.key, b.key)) })
 	return keys
 }
 

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -73,17 +72,6 @@ func (m memory) store(s *archive.Snapshot) error {
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
-}
-
-// forget removes what is remembered, before the directory changes.
-func (m memory) forget() error {
-	if m.path == "" {
-		return nil
-	}
-	if err := os.Remove(m.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
 	}
 	return nil
 }

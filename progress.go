@@ -11,8 +11,8 @@ type Progress func(Step)
 type StepKind string
 
 // The kinds of steps. Each blob on each target ends in exactly one of
-// StepReused, StepMounted, StepSent and StepFailed; only a blob that a manifest
-// promises in vain counts as reused at first.
+// StepReused, StepMounted, StepSent, StepFetched and StepFailed; only a blob that
+// a manifest promises in vain counts as reused at first.
 const (
 	// StepPlanned: the blob is part of the transfer; Bytes is its size.
 	StepPlanned StepKind = "planned"
@@ -25,14 +25,17 @@ const (
 	StepMounted StepKind = "mounted"
 	// StepSent: the blob was uploaded.
 	StepSent StepKind = "sent"
-	// StepFailed: the blob could not be stored.
+	// StepFetched: the blob was read and verified.
+	StepFetched StepKind = "fetched"
+	// StepFailed: the blob could not be stored, or read.
 	StepFailed StepKind = "failed"
 )
 
 // Step is one step of a transfer.
 type Step struct {
 	Kind StepKind
-	// Target is the index of the target among those that are written.
+	// Target is the index of the target among those that are written; of Save,
+	// that of the directory, and of Restore 0.
 	Target int
 	Blob   blob.Digest
 	Bytes  int64

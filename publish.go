@@ -20,6 +20,9 @@ import (
 type publisher struct {
 	destination
 	opts ExportOptions
+	// reduce, if not nil, returns what is to be published of a merged manifest, and
+	// the keys that it left out.
+	reduce func(*manifest.Manifest) (*manifest.Manifest, []string)
 
 	// current is the cache that the ref has; nil if there is none.
 	current *loaded
@@ -171,6 +174,9 @@ func (p *publisher) attempt(ctx context.Context, m *manifest.Manifest) error {
 	merged := manifest.Merge(m)
 	if p.previous != nil {
 		merged = manifest.Merge(p.previous.Manifest, m)
+	}
+	if p.reduce != nil {
+		merged, p.report.Dropped = p.reduce(merged)
 	}
 	doc, err := p.encode(p.label(merged))
 	if err != nil {

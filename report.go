@@ -2,6 +2,7 @@ package larder
 
 import (
 	"encoding/json"
+	"fmt"
 	"sync"
 	"time"
 
@@ -67,6 +68,8 @@ type TargetReport struct {
 	// for that.
 	Retries int           `json:"retries"`
 	Waited  time.Duration `json:"waitedNanoseconds"`
+	// Dropped are the keys of directories that left the ref, see [SaveOptions].
+	Dropped []string `json:"dropped,omitempty"`
 	// Degradations are what went less well than it should have.
 	Degradations []Degradation `json:"degradations,omitempty"`
 
@@ -120,6 +123,9 @@ const (
 	// AttestationsStale: a cache was attached to images of which an index holds
 	// attestations; those are about the images as they were before.
 	AttestationsStale DegradationKind = "attestations-stale"
+	// NotRemembered: the state of a directory could not be written down, so that
+	// its files are read the next time.
+	NotRemembered DegradationKind = "not-remembered"
 	// NotRemoved: a corrupt blob could not be removed from the store, which
 	// therefore may take it for present.
 	NotRemoved DegradationKind = "not-removed"
@@ -142,6 +148,11 @@ func newReport(to ...Target) *Report {
 		r.Targets = append(r.Targets, &TargetReport{Target: t.Backend.Info().Location, Ref: t.Ref})
 	}
 	return r
+}
+
+// forgot notes that the state of a directory could not be written down.
+func (r *Report) forgot(path string, err error) {
+	r.Degradations = append(r.Degradations, Degradation{Kind: NotRemembered, Detail: fmt.Sprintf("directory %s: %v", path, err)})
 }
 
 // degrade notes a degradation of the target.

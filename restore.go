@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
@@ -36,6 +37,8 @@ type RestoreOptions struct {
 	// and restored where, so that it need not read the files of a directory to
 	// know which layers it has. Without it ("") it reads them.
 	Snapshots string
+	// Progress, if not nil, receives the steps of fetching layers.
+	Progress Progress
 	// ReadLimit is the largest document to be read, in bytes.
 	ReadLimit int64
 }
@@ -47,6 +50,9 @@ type Found struct {
 	Exact bool `json:"exact"`
 	// Key is the key that was found.
 	Key string `json:"key,omitempty"`
+	// SavedAt is when it was last saved, and Tool what saved it.
+	SavedAt time.Time `json:"savedAt,omitzero"`
+	Tool    string    `json:"tool,omitempty"`
 	// Source and Ref say where it was found.
 	Source string `json:"source,omitempty"`
 	Ref    string `json:"ref,omitempty"`
@@ -117,10 +123,16 @@ func lookup(ctx context.Context, key string, from []Target, opts RestoreOptions)
 	var all []*Found
 	for _, c := range candidates(key, opts.Prefixes, manifests) {
 		t := sources[c.source]
-		all = append(all, &Found{
+		found := &Found{
 			Hit: true, Exact: c.key == key, Key: c.key, Source: t.Backend.Info().Location, Ref: t.Ref, Report: report,
 			target: t, dirs: directoriesOf(manifests[c.source], c.key),
-		})
+		}
+		for _, d := range found.dirs {
+			if d.createdAt.After(found.SavedAt) {
+				found.SavedAt, found.Tool = d.createdAt, d.tool
+			}
+		}
+		all = append(all, found)
 	}
 	if len(all) == 0 {
 		return none, nil, nil
@@ -152,8 +164,8 @@ func candidates(key string, prefixes []string, manifests []*manifest.Manifest) [
 			if m == nil {
 				continue
 			}
-			for _, k := range keysOf(m) {
-				if c := (candidate{i, k}); matches(k) && !slices.Contains(all, c) {
+			for _, k := range datedKeys(m) {
+				if c := (candidate{i, k.key}); matches(k.key) && !slices.Contains(all, c) {
 					all = append(all, c)
 				}
 			}
@@ -205,8 +217,10 @@ func (r *Restored) run(ctx context.Context, opts RestoreOptions) error {
 		}
 		report := &RestoredDirectory{Name: d.name, Path: to}
 		r.Directories = append(r.Directories, report)
-		u := &unpacking{RestoredDirectory: report, target: r.target, dir: d, opts: opts, memory: memoryOf(opts.Snapshots, r.Source, to)}
-		if err := u.run(ctx); err != nil {
+		u := &unpacking{RestoredDirectory: report, found: r.Found, target: r.target, dir: d, opts: opts, memory: memoryOf(opts.Snapshots, r.Source, to)}
+		err := u.run(ctx)
+		u.giveUp()
+		if err != nil {
 			return fmt.Errorf("restore %s: %w", to, err)
 		}
 	}
@@ -216,6 +230,7 @@ func (r *Restored) run(ctx context.Context, opts RestoreOptions) error {
 // unpacking is the restoring of one directory.
 type unpacking struct {
 	*RestoredDirectory
+	found  *Found
 	target Target
 	dir    savedDirectory
 	opts   RestoreOptions
@@ -224,13 +239,14 @@ type unpacking struct {
 	// stands in it.
 	before   *archive.Snapshot
 	position map[blob.Digest]int
+
+	mu sync.Mutex
+	// awaited are the layers that are to be fetched.
+	awaited map[blob.Digest]int64
 }
 
 func (u *unpacking) run(ctx context.Context) error {
 	if err := u.recall(ctx); err != nil {
-		return err
-	}
-	if err := u.memory.forget(); err != nil {
 		return err
 	}
 	layers := u.layers()
@@ -252,7 +268,10 @@ func (u *unpacking) run(ctx context.Context) error {
 	if err := archive.Settle(u.Path, now.Entries); err != nil {
 		return err
 	}
-	return u.memory.store(now)
+	if err := u.memory.store(now); err != nil {
+		u.found.forgot(u.Path, err)
+	}
+	return nil
 }
 
 // extractOptions lets the files take what was noted when they were saved, which
@@ -275,12 +294,14 @@ func (u *unpacking) layers() []archive.Layer {
 		stack[i].Disjoint = !u.isDelta(i)
 		if at, ok := u.position[l.Digest]; ok {
 			u.Present.add(l.Size)
+			u.opts.Progress.step(StepReused, 0, l.Digest, l.Size)
 			if !stack[i].Disjoint {
 				stack[i].Has = u.before.Names(at)
 			}
 			continue
 		}
 		u.Fetched.add(l.Size)
+		u.await(l.Descriptor())
 		stack[i].TarSize = tarSize(l)
 		stack[i].Open = func(ctx context.Context) (io.ReadCloser, error) { return u.open(ctx, l.Descriptor()) }
 	}
@@ -293,20 +314,54 @@ func (u *unpacking) open(ctx context.Context, d blob.Descriptor) (io.ReadCloser,
 	if err != nil {
 		return nil, fmt.Errorf("%w %s: %w", errLayer, d.Digest, err)
 	}
-	return &layerReader{blob.NewReader(r, d), d.Digest}, nil
+	return &layerReader{blob.NewReader(r, d), u, d}, nil
 }
 
+// layerReader reads a layer and reports it.
 type layerReader struct {
 	io.ReadCloser
-	digest blob.Digest
+	of *unpacking
+	blob.Descriptor
 }
 
 func (r *layerReader) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = fmt.Errorf("%w %s: %w", errLayer, r.digest, err)
+	if n > 0 {
+		r.of.opts.Progress.step(StepMoved, 0, r.Digest, int64(n))
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		r.of.settle(StepFetched, r.Digest)
+	case err != nil:
+		err = fmt.Errorf("%w %s: %w", errLayer, r.Digest, err)
 	}
 	return n, err
+}
+
+// await announces a layer that is to be fetched.
+func (u *unpacking) await(d blob.Descriptor) {
+	if u.awaited == nil {
+		u.awaited = make(map[blob.Digest]int64)
+	}
+	u.awaited[d.Digest] = d.Size
+	u.opts.Progress.step(StepPlanned, 0, d.Digest, d.Size)
+}
+
+// settle reports how it ended with a layer that was awaited.
+func (u *unpacking) settle(kind StepKind, d blob.Digest) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if size, ok := u.awaited[d]; ok {
+		delete(u.awaited, d)
+		u.opts.Progress.step(kind, 0, d, size)
+	}
+}
+
+// giveUp reports the layers that were not fetched after all.
+func (u *unpacking) giveUp() {
+	for d := range u.awaited {
+		u.settle(StepFailed, d)
+	}
 }
 
 // snapshot returns what to remember: what was extracted, and of the layers that

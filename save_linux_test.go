@@ -118,8 +118,8 @@ func TestSaveOfAnUnchangedTreeSendsNothing(t *testing.T) {
 	b.save(t, "deps-1", dir)
 	before := b.count.Stats().Calls
 	report := b.save(t, "deps-1", dir)
-	if got := report.Directories[0].Written.Blobs; got != 0 || report.Report != nil {
-		t.Errorf("%d layers were written, published %v", got, report.Report)
+	if got := report.Directories[0].Written.Blobs; got != 0 || report.Targets[0].Outcome != larder.Unchanged {
+		t.Errorf("%d layers were written, the outcome is %s", got, report.Targets[0].Outcome)
 	}
 	after := b.count.Stats().Calls
 	if after["put"] != before["put"] || after["put ref"] != before["put ref"] || before["put"] == 0 || before["put ref"] == 0 {
@@ -200,8 +200,8 @@ func TestDamagedMemoryIsNone(t *testing.T) {
 	putFile(t, filepath.Join(into, "node_modules"), "pkg03/file060", "edited")
 	b.restore(t, "deps", into)
 	trees(t, dir, filepath.Join(into, "node_modules"))
-	if got := b.save(t, "deps", dir); got.Report != nil {
-		t.Errorf("an unchanged tree was published again: %+v", got.Targets[0])
+	if got := b.save(t, "deps", dir).Targets[0]; got.Outcome != larder.Unchanged {
+		t.Errorf("an unchanged tree was published again: %+v", got)
 	}
 }
 
@@ -372,6 +372,9 @@ func TestSaveRefusesBadInput(t *testing.T) {
 		{"no path", "k", []larder.Directory{{}}, to, larder.SaveOptions{}, backend.ErrInvalid},
 		{"no target", "k", good, nil, larder.SaveOptions{}, backend.ErrInvalid},
 		{"unknown compression", "k", good, to, larder.SaveOptions{Compression: "lzma"}, blob.ErrInvalid},
+		{"one directory twice", "k", []larder.Directory{{Path: dir}, {Path: dir + "/."}}, to, larder.SaveOptions{}, backend.ErrInvalid},
+		{"negative age", "k", good, to, larder.SaveOptions{MaxAge: -1}, backend.ErrInvalid},
+		{"negative number of keys", "k", good, to, larder.SaveOptions{MaxKeys: -1}, backend.ErrInvalid},
 		{"no such directory", "k", []larder.Directory{{Path: filepath.Join(dir, "none")}}, to, larder.SaveOptions{}, fs.ErrNotExist},
 	}
 	for _, tt := range tests {

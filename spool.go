@@ -21,7 +21,7 @@ type spool struct {
 	file   *os.File
 }
 
-func newSpool(entries []archive.Entry) (*spool, error) {
+func newSpool(dir string, entries []archive.Entry) (*spool, error) {
 	var size int64
 	for i := range entries {
 		size += entries[i].Size
@@ -31,7 +31,7 @@ func newSpool(entries []archive.Entry) (*spool, error) {
 		s.Writer = &s.memory
 		return s, nil
 	}
-	file, err := os.CreateTemp("", "larder-layer-")
+	file, err := os.CreateTemp(dir, "larder-layer-")
 	s.Writer, s.file = file, file
 	return s, err
 }

@@ -48,17 +48,71 @@ const writeBuffer = 128 << 10
 // Write writes entries of the directory, as [Walk] has listed them, as a tar. A
 // file that is not what was listed, or changes while it is read, gives an error
 // matching [ErrChanged] and nothing that should be kept.
+//
+// What is wrong with a file is a [FileError].
 func Write(ctx context.Context, to io.Writer, dir string, entries []Entry, opts WriteOptions) error {
-	w := &writer{ctx: ctx, out: bufio.NewWriterSize(to, writeBuffer), dir: dir, opts: opts}
+	out := &failing{Writer: to}
+	w := &writer{ctx: ctx, out: bufio.NewWriterSize(out, writeBuffer), dir: dir, opts: opts}
 	for i := range entries {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := w.entry(&entries[i]); err != nil {
-			return fmt.Errorf("%s: %w", entries[i].Path, err)
+		err := w.entry(&entries[i])
+		switch {
+		case err == nil:
+		case out.err != nil:
+			return out.err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		default:
+			return &FileError{Path: entries[i].Path, Err: err}
 		}
 	}
 	return w.end()
+}
+
+// FileError says that a file of a tree cannot be stored.
+type FileError struct {
+	// Path is that of the entry.
+	Path string
+	Err  error
+}
+
+// Error implements error.
+func (e *FileError) Error() string { return blob.Quote(e.Path) + ": " + e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *FileError) Unwrap() error { return e.Err }
+
+// failing remembers the error of a writer, to tell it from those of files.
+type failing struct {
+	io.Writer
+	err error
+}
+
+func (f *failing) Write(p []byte) (int, error) {
+	n, err := f.Writer.Write(p)
+	if err != nil {
+		f.err = err
+	}
+	return n, err
+}
+
+// Readable returns a [FileError] if a regular file cannot be opened for reading.
+// That it is gone, or something else now, is not its concern.
+func Readable(dir string, e *Entry) error {
+	if !e.Mode.IsRegular() || e.Removed || e.IsHardLink() {
+		return nil
+	}
+	f, err := openFile(filepath.Join(dir, filepath.FromSlash(e.Path)))
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, ErrChanged):
+		return nil
+	case err != nil:
+		return &FileError{Path: e.Path, Err: err}
+	default:
+		return f.Close()
+	}
 }
 
 type writer struct {

@@ -152,12 +152,13 @@ ls
 
 save
   schema, key
-  directories[] {name, files, bytes, layers, written {blobs, bytes}, delta}
-  targets[], degradations[] as of copy, if anything was published
+  directories[] {name, files, bytes, layers, written {blobs, bytes}, delta,
+             skipped[] {path, reason}}
+  targets[], degradations[] as of copy; of a target also the keys dropped[]
   nanoseconds
 
 restore, lookup
-  schema, hit, exact, key, source, ref
+  schema, hit, exact, key, savedAt, tool (what saved it), source, ref
   directories[] {name, path, files, bytes, fetched {blobs, bytes}, present
                 {blobs, bytes}, removed[]}; not of lookup
   sources[], degradations[] as of merge

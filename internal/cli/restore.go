@@ -56,6 +56,8 @@ func (a *app) restoreCommand() *cobra.Command {
 	flags.BoolVar(&k.opts.Check, "check", false, "read the directories' files, and do not rely on what is remembered of them")
 	flags.BoolVar(&k.opts.Extract.Owners, "owners", false, "give the files to whom they belonged")
 	flags.BoolVar(&k.opts.Extract.Xattrs, "xattrs", false, "set extended attributes")
+	flags.BoolVar(&k.opts.Extract.SetID, "set-id", false, "keep set-user-ID and set-group-ID bits")
+	flags.BoolVar(&k.opts.Extract.Devices, "devices", false, "make device nodes, which are refused otherwise")
 	flags.BoolVar(&failOnMiss, "fail-on-miss", false, "exit with status 3 if there is no key to restore")
 	return cmd
 }
@@ -86,7 +88,10 @@ func (a *app) restore(ctx context.Context, k *keyFlags, failOnMiss bool) error {
 	defer closeSources()
 	start := a.Now()
 	k.opts.Snapshots = a.snapshots()
+	var stop func()
+	k.opts.Progress, stop = a.watchNamed("restore", []string{printable(k.key)})
 	out, err := larder.Restore(ctx, k.key, sources, k.opts)
+	stop()
 	took := a.Now().Sub(start)
 	a.warnOfSources(out.Found)
 	if err == nil && failOnMiss && !out.Hit {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +21,8 @@ const saveHelp = `Store directories under a key, so that "larder restore" brings
 
 What has not changed since the directories were last saved or restored here is not
 read again, and of a change only a few layers are sent. If nothing has changed,
-nothing is sent. Other keys of the same ref stay.
+nothing is sent. Other keys of the same ref stay, unless --max-age or --keep says
+that there are too many. A key that is saved again is as young as a new one.
 
 The directories are kept in the location's refs with ".dirs" added to their names,
 which BuildKit does not write to.`
@@ -28,13 +30,20 @@ which BuildKit does not write to.`
 // saveCommand returns "larder save".
 func (a *app) saveCommand() *cobra.Command {
 	var to, exclude []string
-	var key, compression string
+	var key, compression, maxAge string
 	var opts larder.SaveOptions
 	s := &scoping{}
 	cmd := a.command("save --to LOCATION [--to LOCATION]... --key KEY [flags] PATH...", "Store directories under a key", saveHelp, cobra.MinimumNArgs(1),
 		func(ctx context.Context, paths []string) error {
 			if err := parseCompression(compression, &opts); err != nil {
 				return err
+			}
+			var err error
+			if opts.MaxAge, err = parseAge(maxAge); err != nil {
+				return err
+			}
+			if opts.MaxKeys < 0 {
+				return usagef("--keep: %d: want a number of keys", opts.MaxKeys)
 			}
 			opts.Skip = excluding(exclude)
 			return a.save(ctx, s, key, paths, to, opts)
@@ -48,6 +57,9 @@ func (a *app) saveCommand() *cobra.Command {
 	flags.BoolVar(&opts.Keep.Deterministic, "deterministic", false, "leave out times, so that equal trees give equal layers")
 	flags.BoolVar(&opts.Keep.Owners, "owners", false, "keep who owns the files")
 	flags.BoolVar(&opts.Keep.Xattrs, "xattrs", false, "keep extended attributes")
+	flags.StringVar(&maxAge, "max-age", "", "`AGE`, such as 30d or 12h, after which other keys leave the ref unless they are saved again")
+	flags.IntVar(&opts.MaxKeys, "keep", 0, "`NUMBER` of keys that the ref keeps, the newest")
+	flags.BoolVar(&opts.SkipUnreadable, "skip-unreadable", false, "leave out what cannot be read, or changes all the time, with a warning")
 	s.addScopeFlags(cmd)
 	a.requireLocations(cmd, "to")
 	_ = cmd.MarkFlagRequired("key")
@@ -74,6 +86,28 @@ func parseCompression(text string, opts *larder.SaveOptions) error {
 	return nil
 }
 
+// parseAge reads "30d", "2w" or what Go has for durations; "" is no bound.
+func parseAge(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	const day = 24 * time.Hour
+	for suffix, unit := range map[string]time.Duration{"d": day, "w": 7 * day} {
+		if number, ok := strings.CutSuffix(text, suffix); ok {
+			n, err := strconv.ParseUint(number, 10, 16)
+			if err != nil || n == 0 {
+				return 0, usagef("--max-age: %q: want a number of days or weeks, such as 30d", text)
+			}
+			return time.Duration(n) * unit, nil //nolint:gosec // of 16 bits
+		}
+	}
+	age, err := time.ParseDuration(text)
+	if err != nil || age <= 0 {
+		return 0, usagef("--max-age: %q: want an age such as 30d, 2w or 12h", text)
+	}
+	return age, nil
+}
+
 // saved is the JSON document of save.
 type saved struct {
 	Schema string `json:"schema"`
@@ -93,15 +127,18 @@ func (a *app) save(ctx context.Context, s *scoping, key string, paths, to []stri
 		dirs[i].Path = path
 	}
 	start := a.Now()
-	opts.Snapshots = a.snapshots()
-	opts.Export.Now = a.Now
+	progress, stop := a.watchNamed("save", printableAll(paths))
+	opts.Snapshots, opts.Tool = a.snapshots(), "larder "+thisBuild(debug.ReadBuildInfo()).Version
+	opts.Export.Now, opts.Export.Progress = a.Now, progress
 	report, err := larder.Save(ctx, key, dirs, targets, opts)
+	stop()
 	took := a.Now().Sub(start)
-	if report.Report != nil {
-		a.warnAll(report.Degradations)
-		for _, t := range report.Targets {
-			a.warnAll(t.Degradations)
-		}
+	for _, d := range report.Directories {
+		a.warnSkipped(d)
+	}
+	a.warnAll(report.Degradations)
+	for _, t := range report.Targets {
+		a.warnAll(t.Degradations)
 	}
 	if a.quiet && !a.json {
 		return err
@@ -113,15 +150,28 @@ func (a *app) save(ctx context.Context, s *scoping, key string, paths, to []stri
 	}))
 }
 
+func printableAll(texts []string) []string {
+	all := make([]string, len(texts))
+	for i, text := range texts {
+		all[i] = printable(text)
+	}
+	return all
+}
+
+// warnSkipped says what was left out of a directory.
+func (a *app) warnSkipped(d *larder.SavedDirectory) {
+	for _, f := range d.Skipped {
+		a.warn(fmt.Sprintf("left out: %s in %s: %s", f.Path, d.Name, f.Reason))
+	}
+}
+
 func (a *app) savedSummary(w io.Writer, r *larder.SaveReport, took time.Duration) {
 	for _, d := range r.Directories {
 		_, _ = fmt.Fprintf(w, "%s: %s in %s (%s), made %s\n", printable(d.Name), count(d.Files, "name"), count(d.Layers, "layer"), bytesText(d.Bytes), blobs(d.Written))
 	}
-	outcome := "published"
-	if r.Report == nil {
-		outcome = "unchanged"
+	for _, t := range r.Targets {
+		_, _ = fmt.Fprintf(w, "%s: %s at %s in %s\n", printable(r.Key), a.out.green(string(t.Outcome)), printable(t.Target+" "+t.Ref), elapsed(took))
 	}
-	_, _ = fmt.Fprintf(w, "%s: %s in %s\n", printable(r.Key), a.out.green(outcome), elapsed(took))
 }
 
 // snapshots returns the directory in which the state of saved and restored

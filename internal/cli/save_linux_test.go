@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // inProject makes a directory with a tree to save the working directory.
@@ -32,9 +33,10 @@ func (s shell) must(t *testing.T, args ...string) string {
 
 // answer is what a program reads of save and restore --json.
 type answer struct {
-	Schema, Key, Ref string
-	Hit, Exact       bool
-	Directories      []struct {
+	Schema, Key, Ref, Source, Tool string
+	SavedAt                        time.Time
+	Hit, Exact                     bool
+	Directories                    []struct {
 		Files            int
 		Written, Fetched struct{ Blobs int }
 	}
@@ -64,7 +66,7 @@ func TestSaveRestoreLookup(t *testing.T) {
 	if err := os.RemoveAll("modules"); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.document(t, "restore", "--from", store, "--key", "deps-2", "--restore-key", "deps-"); !got.Hit || got.Exact || got.Key != "deps-1" || got.Directories[0].Fetched.Blobs != 1 {
+	if got := s.document(t, "restore", "--from", store, "--key", "deps-2", "--restore-key", "deps-"); !got.Hit || got.Exact || got.Key != "deps-1" || got.Source != "type=local,src=store" || got.Ref != "main.dirs" || !strings.HasPrefix(got.Tool, "larder ") || got.SavedAt.IsZero() || got.Directories[0].Fetched.Blobs != 1 {
 		t.Errorf("restore printed %+v", got)
 	}
 	if data, err := os.ReadFile("modules/b/index.js"); err != nil || string(data) != "b" {

@@ -23,20 +23,25 @@ const (
 // watch shows the progress of the transfer to some targets until stop is
 // called: as bars on a terminal, otherwise as a line now and then.
 func (a *app) watch(verb string, to []larder.Target) (progress larder.Progress, stop func()) {
+	return a.watchNamed(verb, names(to))
+}
+
+// watchNamed is watch for whatever has these names.
+func (a *app) watchNamed(verb string, names []string) (progress larder.Progress, stop func()) {
 	if a.quiet {
 		return nil, func() {}
 	}
-	m := newMeter(len(to))
-	w := &watcher{meter: m, speeds: make([]speed, len(to)), now: time.Now}
+	m := newMeter(len(names))
+	w := &watcher{meter: m, speeds: make([]speed, len(names)), now: time.Now}
 	for i := range w.speeds {
 		w.speeds[i].at = w.now()
 	}
 	// Log lines would tear bars apart.
 	if a.ErrTerminal && !a.verbose && !a.dumb() {
-		b := &bars{app: a, names: names(to)}
+		b := &bars{app: a, names: names}
 		return m.step, w.run(barInterval, b.show, b.end)
 	}
-	l := &lines{app: a, verb: verb, names: names(to)}
+	l := &lines{app: a, verb: verb, names: names}
 	return m.step, w.run(lineInterval, l.show, func() {})
 }
 
