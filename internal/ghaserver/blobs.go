@@ -1,7 +1,6 @@
 package ghaserver
 
 import (
-	"cmp"
 	"crypto/hmac"
 	"encoding/base64"
 	"encoding/binary"
@@ -33,7 +32,10 @@ func (s *Server) signedURL(host string, e *entry, permission string, life time.D
 	if s.options.Contents != nil {
 		return s.options.Contents.URL(e.name(), permission, expiry)
 	}
-	base := "http://" + cmp.Or(s.options.ContentHost, host) + e.path
+	if s.options.ContentHost != nil {
+		host = s.options.ContentHost()
+	}
+	base := "http://" + host + e.path
 	if s.options.PlainURLs {
 		return base + "/" + permission
 	}

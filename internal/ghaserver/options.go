@@ -17,10 +17,10 @@ type Options struct {
 	Intercept func(w http.ResponseWriter, r *http.Request) bool
 	// Contents keeps what is uploaded; nil means that the service does, in memory.
 	Contents Contents
-	// ContentHost is the host in signed URLs; "" means the one that the client has
-	// asked. GitHub's own client speaks to hosts of Azure in another way than to
+	// ContentHost returns the host in signed URLs; nil means the one that the client
+	// has asked. GitHub's own client speaks to hosts of Azure in another way than to
 	// others.
-	ContentHost string
+	ContentHost func() string
 
 	Limits
 	Quirks

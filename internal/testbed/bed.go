@@ -52,7 +52,6 @@ func (b *bed) bring(ctx context.Context, s server) error {
 	if err != nil {
 		return err
 	}
-	began := time.Now()
 	where := site{dir: filepath.Join(b.dir, s.name), bin: bin}
 	if err := os.Mkdir(where.dir, 0o700); err != nil {
 		return err
@@ -64,6 +63,18 @@ func (b *bed) bring(ctx context.Context, s server) error {
 	if err != nil {
 		return err
 	}
+	if len(l.argv) > 0 {
+		err = b.run(ctx, s, l, where)
+	}
+	if err == nil {
+		b.environ = append(b.environ, l.environ...)
+	}
+	return err
+}
+
+// run starts a server and waits until it answers.
+func (b *bed) run(ctx context.Context, s server, l launch, where site) error {
+	began := time.Now()
 	if l.beside != nil {
 		b.beside = append(b.beside, l.beside)
 	}
@@ -75,7 +86,6 @@ func (b *bed) bring(ctx context.Context, s server) error {
 	if err := p.await(ctx, l.ready, startLimit); err != nil {
 		return err
 	}
-	b.environ = append(b.environ, l.environ...)
 	b.say("%s started in %s", s.name, seconds(began))
 	return nil
 }

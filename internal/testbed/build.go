@@ -45,13 +45,30 @@ type recipe struct {
 	make func(ctx context.Context, dir, out string) error
 }
 
-// goPrograms builds main packages of the module in dir.
+// goPrograms builds main packages of the module in dir, which may be its own.
 func goPrograms(dir string, packages []string) recipe {
+	pins := []string{"go.mod", "go.sum"}
+	sources, _ := filepath.Glob(filepath.Join(dir, "*.go")) // the pattern is well formed
+	for _, source := range sources {
+		pins = append(pins, filepath.Base(source))
+	}
+	return recipe{
+		dir:  dir,
+		pins: pins,
+		more: packages,
+		make: func(ctx context.Context, dir, out string) error {
+			return goCommand(ctx, dir, "build", out, packages...)
+		},
+	}
+}
+
+// goTests builds the tests of a package that the module in dir pins.
+func goTests(dir, pkg string) recipe {
 	return recipe{
 		dir:  dir,
 		pins: []string{"go.mod", "go.sum"},
-		more: packages,
-		make: func(ctx context.Context, dir, out string) error { return goBuild(ctx, dir, packages, out) },
+		more: []string{"tests of", pkg},
+		make: func(ctx context.Context, dir, out string) error { return goCommand(ctx, dir, "test", out, "-c", pkg) },
 	}
 }
 
@@ -107,8 +124,10 @@ func buildKey(r recipe) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)[:16]), nil
 }
 
-func goBuild(ctx context.Context, dir string, packages []string, out string) error {
-	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out + string(filepath.Separator)}
+// goCommand builds packages, the first of which may be a flag, into the directory
+// out, by "go build" or "go test".
+func goCommand(ctx context.Context, dir, verb, out string, packages ...string) error {
+	args := []string{verb, "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out + string(filepath.Separator)}
 	cmd := exec.CommandContext(ctx, "go", append(args, packages...)...)
 	cmd.Dir = dir
 	// A go.work would hide the nested module; -mod=mod would rewrite its pins.
@@ -116,7 +135,7 @@ func goBuild(ctx context.Context, dir string, packages []string, out string) err
 	var messages bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &messages, &messages
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("go build in %s: %w\n%s", dir, err, messages.Bytes())
+		return fmt.Errorf("go %s in %s: %w\n%s", verb, dir, err, messages.Bytes())
 	}
 	return nil
 }

@@ -51,6 +51,42 @@ func TestBuildOnce(t *testing.T) {
 	}
 }
 
+func TestGoTests(t *testing.T) {
+	dir := module(t)
+	path := filepath.Join(dir, "hello", "main_test.go")
+	text := "package main\n\nimport `testing`\n\nfunc TestHello(*testing.T) { main() }\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bin, _, err := buildOnce(t.Context(), goTests(dir, "example.com/m/hello"), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), filepath.Join(bin, "hello.test"), "-test.v").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "PASS: TestHello") {
+		t.Errorf("the tests say %q, %v, want that TestHello passes", out, err)
+	}
+}
+
+// TestChangedSourceIsBuiltAgain changes the program of a module that is one.
+func TestChangedSourceIsBuiltAgain(t *testing.T) {
+	dir, cache := module(t), t.TempDir()
+	for _, word := range []string{"one", "two"} {
+		text := "package main\n\nfunc main() { println(`" + word + "`) }\n"
+		if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		bin, _, err := buildOnce(t.Context(), goPrograms(dir, []string{"example.com/m"}), cache)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.CommandContext(t.Context(), filepath.Join(bin, "m")).CombinedOutput()
+		if err != nil || string(out) != word+"\n" {
+			t.Errorf("the program says %q, %v, want %s", out, err, word)
+		}
+	}
+}
+
 func TestFailedBuildIsNotKept(t *testing.T) {
 	dir, cache := module(t), t.TempDir()
 	_, _, err := buildOnce(t.Context(), goPrograms(dir, []string{"example.com/m/nothing"}), cache)

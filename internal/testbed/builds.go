@@ -20,7 +20,7 @@ func (a *builds) start(ctx context.Context, b *bed, chosen []server) {
 	a.once = map[string]func() (string, error){}
 	for _, s := range chosen {
 		key := s.sources()
-		if len(s.packages) == 0 || a.once[key] != nil {
+		if !s.isGo() || a.once[key] != nil {
 			continue
 		}
 		build := sync.OnceValues(func() (string, error) { return b.build(ctx, s) })
@@ -44,4 +44,6 @@ func (a *builds) of(ctx context.Context, b *bed, s server) (string, error) {
 func (a *builds) wait() { a.group.Wait() }
 
 // sources names what the server's programs are built from.
-func (s server) sources() string { return s.module + " " + strings.Join(s.packages, " ") }
+func (s server) sources() string {
+	return s.module + " " + strings.Join(append(s.packages, s.tests), " ")
+}

@@ -13,21 +13,30 @@ type server struct {
 	purpose  string    // one line for -list
 	module   string    // the directory beside this file that pins it; empty for a program of the system
 	packages []string  // main packages of its go.mod, each a program named after its last element; none if it has a package-lock.json
+	tests    string    // a package that its go.mod pins, whose tests are the program, named after its last element with .test
 	tools    []program // programs from the system that it runs
 	root     bool      // whether only the superuser can run it
 
-	// launch decides how to start the server at a site.
+	// launch decides how to start the server at a site. Programs that tests start
+	// themselves have nothing to launch: they are only built.
 	launch func(site) (launch, error)
 }
 
 // recipe says how the server's programs are made, in the source below root.
 func (s server) recipe(root string) recipe {
 	dir := filepath.Join(root, "internal", "testbed", filepath.FromSlash(s.module))
-	if len(s.packages) == 0 {
+	switch {
+	case s.tests != "":
+		return goTests(dir, s.tests)
+	case s.isGo():
+		return goPrograms(dir, s.packages)
+	default:
 		return npmPackages(dir)
 	}
-	return goPrograms(dir, s.packages)
 }
+
+// isGo reports whether go builds the server.
+func (s server) isGo() bool { return len(s.packages) > 0 || s.tests != "" }
 
 // program is a command of the system and the Debian package that has it.
 type program struct{ command, debian string }
@@ -47,7 +56,7 @@ func (s site) path(name string) string { return filepath.Join(s.dir, name) }
 
 // launch is how one server is started, and what tests are told of it.
 type launch struct {
-	argv          []string                    // the program by its path, and its arguments
+	argv          []string                    // the program by its path, and its arguments; none if tests start it
 	env           []string                    // NAME=value, added to the server's environment
 	privateMounts bool                        // the server mounts file systems; they are to end with it
 	ready         func(context.Context) error // nil as soon as the server answers
@@ -59,5 +68,5 @@ type launch struct {
 // is the last, and so the first to be stopped: it keeps connections to the
 // others, some of which wait for that to end.
 func servers() []server {
-	return []server{registry(), registryHtpasswd(), registryToken(), registryDebian(), azurite(), versitygw(), minio(), fakegcs(), buildkit()}
+	return []server{registry(), registryHtpasswd(), registryToken(), registryDebian(), azurite(), versitygw(), minio(), fakegcs(), act(), actionsCache(), goActionsCache(), buildkit()}
 }

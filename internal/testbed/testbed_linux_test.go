@@ -42,6 +42,7 @@ func TestRun(t *testing.T) {
 		{"status of the command", []string{"--", "sh", "-c", "exit 7"}, 7},
 		{"killed command", []string{"--", "sh", "-c", "kill -KILL $$"}, 128 + 9},
 		{"addresses", []string{"--", "sh", "-c", `test -n "$LARDER_TEST_ONE" && test -n "$LARDER_TEST_TWO"`}, 0},
+		{"program of tests", []string{"--", "sh", "-c", `test "$LARDER_TEST_TOOL" = tool`}, 0},
 		{"all are required", []string{"--", "sh", "-c", `test "$LARDER_TEST_REQUIRE" = 1`}, 0},
 		{"some are not required", []string{"-only", "two", "--", "sh", "-c", `test -z "$LARDER_TEST_REQUIRE$LARDER_TEST_ONE"`}, 0},
 		{"list", []string{"-list"}, 0},
@@ -54,7 +55,7 @@ func TestRun(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv("TMPDIR", dir)
 			h := newHome(t)
-			all := []server{played(self(t), "one", "server", h.Addr().String()), played(self(t), "two", "server", h.Addr().String())}
+			all := []server{played(self(t), "one", "server", h.Addr().String()), played(self(t), "two", "server", h.Addr().String()), tool()}
 			var out bytes.Buffer
 			status, err := run(t.Context(), tt.args, all, &out)
 			if status != tt.status {
@@ -63,6 +64,13 @@ func TestRun(t *testing.T) {
 			mustBeEmpty(t, dir)
 		})
 	}
+}
+
+// tool is a program that tests start themselves.
+func tool() server {
+	return server{name: "tool", launch: func(site) (launch, error) {
+		return launch{environ: []string{"LARDER_TEST_TOOL=tool"}}, nil
+	}}
 }
 
 func TestDeadServerIsReported(t *testing.T) {
