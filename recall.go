@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"runtime"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
@@ -30,7 +31,7 @@ func (u *unpacking) recall(ctx context.Context) error {
 		u.before = u.memory.load()
 	}
 	if u.before != nil {
-		whole = u.before.Whole(now)
+		whole = u.before.Intact(now, u.extends())
 	} else if whole, err = u.examine(ctx, now); err != nil {
 		return err
 	}
@@ -41,6 +42,21 @@ func (u *unpacking) recall(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// extends reports whether the stack that is to be restored is the remembered one
+// with further layers on top, none of which is one of those below.
+func (u *unpacking) extends() bool {
+	was, now := u.before.Layers, u.dir.digests()
+	if len(was) > len(now) {
+		return false
+	}
+	for i := range was {
+		if was[i].Digest != now[i] || slices.Contains(now[len(was):], now[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // noteSize is how much of a layer is read to find the list of what it holds, in

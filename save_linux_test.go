@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -389,5 +390,35 @@ func TestSaveRefusesBadInput(t *testing.T) {
 	}
 	if found, err := larder.Lookup(t.Context(), "k", to, larder.RestoreOptions{}); err != nil || found.Hit {
 		t.Errorf("Lookup() after failures = %+v, %v", found, err)
+	}
+}
+
+// TestRestoreFollowsDeltas goes from one state to the next, and back: forward
+// only the new layer is fetched, whatever the layers before have replaced, and
+// backward all that has been replaced comes back.
+func TestRestoreFollowsDeltas(t *testing.T) {
+	b, dir, into := newBed(t), project(t), t.TempDir()
+	var states []string
+	for i := range 4 {
+		putFile(t, dir, "pkg03/file061", fmt.Sprintf("state %d\n", i))
+		putFile(t, dir, fmt.Sprintf("pkg%02d/file%03d", i, 20*i), "replaced\n")
+		copied := filepath.Join(t.TempDir(), "node_modules")
+		if err := exec.CommandContext(t.Context(), "cp", "-a", dir, copied).Run(); err != nil {
+			t.Fatal(err)
+		}
+		report := b.save(t, fmt.Sprint("deps-", i), dir)
+		if i > 0 && !report.Directories[0].Delta {
+			t.Fatalf("state %d is no delta: %+v", i, report.Directories[0])
+		}
+		states = append(states, copied)
+	}
+	at := -1
+	for _, i := range []int{0, 1, 2, 3, 1, 3, 0} {
+		restored := b.restore(t, fmt.Sprint("deps-", i), into)
+		trees(t, states[i], filepath.Join(into, "node_modules"))
+		if got := restored.Directories[0].Fetched.Blobs; t.Failed() || 0 <= at && at < i && got != i-at {
+			t.Fatalf("from state %d to %d: fetched %d layers, want %d if that is forward", at, i, got, i-at)
+		}
+		at = i
 	}
 }

@@ -218,23 +218,27 @@ func (p *planner) deltaBytes() int64 {
 	return total
 }
 
-// Whole says of each layer whether the tree, as it is listed now, still has
-// everything that the layer has, unchanged. A layer of which a part was replaced
-// by a layer above is not whole.
-func (s *Snapshot) Whole(now []Entry) []bool {
+// Intact says of each layer whether the tree, as it is listed now, still has what
+// the layer has in the snapshot, unchanged. Of a layer of which a part was replaced
+// by those above it, what is left is enough for a stack that is extended, which has
+// the same layers below its further ones; elsewhere the part would be missing.
+func (s *Snapshot) Intact(now []Entry, extended bool) []bool {
 	p := planner{before: s, now: now}
 	p.compare()
-	same := make([]int, len(s.Layers))
+	same, left := make([]int, len(s.Layers)), make([]int, len(s.Layers))
 	for _, l := range p.was {
 		if l >= 0 {
 			same[l]++
 		}
 	}
-	whole := make([]bool, len(s.Layers))
-	for i, l := range s.Layers {
-		whole[i] = same[i] == l.Entries
+	for _, l := range s.Of {
+		left[l]++
 	}
-	return whole
+	intact := make([]bool, len(s.Layers))
+	for i := range intact {
+		intact[i] = same[i] == left[i] && (extended || left[i] == s.Layers[i].Entries)
+	}
+	return intact
 }
 
 // Names returns what a layer has and removes, sorted, as far as no layer above
