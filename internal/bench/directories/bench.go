@@ -50,7 +50,7 @@ func newBench(ctx context.Context, o options, log io.Writer) (b *bench, err erro
 	b.source, b.target = newDisk(b.dir, "source", mount), newDisk(b.dir, "target", mount)
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, b.close())
+			err = errors.Join(err, b.close(ctx))
 		}
 	}()
 	if b.programs, err = b.build(ctx); err == nil {
@@ -59,8 +59,7 @@ func newBench(ctx context.Context, o options, log io.Writer) (b *bench, err erro
 	return b, err
 }
 
-func (b *bench) close() error {
-	ctx := context.Background()
+func (b *bench) close(ctx context.Context) error {
 	return errors.Join(b.programs.service.close(), b.source.remove(ctx), b.target.remove(ctx), os.RemoveAll(b.dir))
 }
 

@@ -84,7 +84,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(b.run(ctx, out), b.close())
+	return errors.Join(b.run(ctx, out), b.close(ctx))
 }
 
 // run does the tasks and prints what they took.
