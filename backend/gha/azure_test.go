@@ -26,7 +26,7 @@ func TestConformanceOnAzure(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			conform(t, ghaserver.Options{Contents: contents})
+			conform(t, ghaserver.Options{Contents: contents}, 2)
 		})
 	}
 }

@@ -29,8 +29,8 @@ func TestBlobsLieWhereBuildKitLooks(t *testing.T) {
 		t.Errorf("keys (-want +got):\n%s", diff)
 	}
 	for _, e := range s.Entries() {
-		if e.Version != version || e.Scope != mainRef {
-			t.Errorf("entry = %+v, want version %s in scope %s", e, version, mainRef)
+		if e.Version != cacheVersion || e.Scope != mainRef {
+			t.Errorf("entry = %+v, want version %s in scope %s", e, cacheVersion, mainRef)
 		}
 	}
 	if n := s.Count("put block"); n != 11 {
@@ -83,7 +83,7 @@ func TestBlobOfAnotherKey(t *testing.T) {
 	s := ghaserver.New(t, ghaserver.Options{})
 	b := open(t, s, nil, writer)
 	d := describe(content(1, 100))
-	s.Plant(mainRef, "buildkit-blob-1-"+d.Digest.String()+"-sig", version, []byte("signature"))
+	s.Plant(mainRef, "buildkit-blob-1-"+d.Digest.String()+"-sig", cacheVersion, []byte("signature"))
 	wantNoBlob(t, b, d)
 	put(t, b, content(1, 100))
 	wantBlob(t, b, content(1, 100))
@@ -109,8 +109,8 @@ func TestEvictedBlobIsNotFound(t *testing.T) {
 		name  string
 		evict func(*ghaserver.Server)
 	}{
-		{"entry", func(s *ghaserver.Server) { s.Evict(mainRef, key, version) }},
-		{"content alone", func(s *ghaserver.Server) { s.DropBlob(mainRef, key, version) }},
+		{"entry", func(s *ghaserver.Server) { s.Evict(mainRef, key, cacheVersion) }},
+		{"content alone", func(s *ghaserver.Server) { s.DropBlob(mainRef, key, cacheVersion) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := ghaserver.New(t, ghaserver.Options{})
@@ -131,8 +131,8 @@ func TestStuckBlobIsSteppedOver(t *testing.T) {
 		s := ghaserver.New(t, ghaserver.Options{})
 		data := content(1, size)
 		key := "buildkit-blob-1-" + describe(data).Digest.String()
-		s.Reserve(mainRef, key, version)
-		s.Reserve(mainRef, key+"#1", version)
+		s.Reserve(mainRef, key, cacheVersion)
+		s.Reserve(mainRef, key+"#1", cacheVersion)
 		put(t, open(t, s, impatient, writer), data)
 		if diff := cmp.Diff([]string{key + "#2"}, keys(s)); diff != "" {
 			t.Errorf("keys (-want +got):\n%s", diff)
@@ -233,7 +233,7 @@ func TestFinalizeThatIsNotHeardOf(t *testing.T) {
 func TestCanceledWhileOthersAreWaitedFor(t *testing.T) {
 	s := ghaserver.New(t, ghaserver.Options{})
 	data := content(1, 100)
-	s.Reserve(mainRef, "buildkit-blob-1-"+describe(data).Digest.String(), version)
+	s.Reserve(mainRef, "buildkit-blob-1-"+describe(data).Digest.String(), cacheVersion)
 	b := open(t, s, func(o *gha.Options) { o.StuckAfter = time.Hour }, writer)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()

@@ -1,6 +1,7 @@
 package gha_test
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -12,8 +13,8 @@ import (
 	"github.com/larder-build/larder/internal/ghaserver"
 )
 
-// version is BuildKit's, and ours.
-const version = "693bb7016429d80366022f036f84856888c9f13e00145f5f6f4dce303a38d6f2"
+// cacheVersion is BuildKit's, and ours.
+const cacheVersion = "693bb7016429d80366022f036f84856888c9f13e00145f5f6f4dce303a38d6f2"
 
 const (
 	mainRef    = "refs/heads/main"
@@ -50,35 +51,37 @@ func (s *servers) get(b backend.Backend) *ghaserver.Server {
 	return s.of[b]
 }
 
-func (s *servers) open(tb testing.TB, server *ghaserver.Server) backend.Backend {
+func (s *servers) open(tb testing.TB, server *ghaserver.Server, change func(*gha.Options)) backend.Backend {
 	tb.Helper()
-	b := open(tb, server, nil, writer)
+	b := open(tb, server, change, writer)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.of[b] = server
 	return b
 }
 
-// conform runs the suite over services of a kind.
-func conform(t *testing.T, o ghaserver.Options) {
+// conform runs the suite over services of a kind, in a version of the protocol.
+func conform(t *testing.T, o ghaserver.Options, version int) {
 	t.Helper()
+	speak := func(opts *gha.Options) { opts.Version = version }
 	all := &servers{of: map[backend.Backend]*ghaserver.Server{}}
 	backendtest.Run(t, backendtest.Harness{
 		New: func(tb testing.TB) backend.Backend {
 			tb.Helper()
-			return all.open(tb, ghaserver.New(tb, o))
+			return all.open(tb, ghaserver.New(tb, o), speak)
 		},
 		Reopen: func(tb testing.TB, b backend.Backend) backend.Backend {
 			tb.Helper()
-			return all.open(tb, all.get(b))
+			all.get(b).Settle()
+			return all.open(tb, all.get(b), speak)
 		},
 		Plant: func(tb testing.TB, b backend.Backend, d blob.Digest, data []byte) {
 			tb.Helper()
-			all.get(b).Plant(mainRef, "buildkit-blob-1-"+d.String(), version, data)
+			all.get(b).Plant(mainRef, "buildkit-blob-1-"+d.String(), cacheVersion, data)
 		},
 		Refuses:  func(name string) bool { return strings.Contains(name, "#") },
 		PartSize: 800_000, // eight blocks, beyond which there are any
-		Rounds:   10,
+		Rounds:   2,
 	})
 }
 
@@ -87,7 +90,9 @@ func TestConformance(t *testing.T) {
 		t.Run(q.Name, func(t *testing.T) {
 			var o ghaserver.Options
 			q.Set(&o)
-			conform(t, o)
+			for _, version := range []int{1, 2} {
+				t.Run(fmt.Sprint("version ", version), func(t *testing.T) { conform(t, o, version) })
+			}
 		})
 	}
 }

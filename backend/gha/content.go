@@ -1,11 +1,7 @@
 package gha
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/binary"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -16,18 +12,32 @@ import (
 	"github.com/larder-build/larder/internal/bucket"
 )
 
-// head returns the size of the content at a URL, or -1.
-func (s *store) head(ctx context.Context, content *url.URL) (int64, error) {
-	resp, err := s.request(ctx, "head", http.MethodHead, content, "", nil)
-	if err != nil {
+// head returns the size of the content at a URL, or -1. Where HEAD is refused, it
+// asks for the first byte.
+func (c *client) head(ctx context.Context, content *url.URL, byHead bool) (int64, error) {
+	if byHead && !c.noHead.Load() {
+		resp, err := c.request(ctx, "head", http.MethodHead, content, "", nil)
+		if err == nil {
+			return resp.ContentLength, resp.Body.Close()
+		}
+		if status := statusOf(err); status != http.StatusForbidden && status != http.StatusMethodNotAllowed && status != http.StatusNotImplemented {
+			return 0, err
+		}
+	}
+	r, size, err := c.get(ctx, content, 0, 1)
+	switch {
+	case errors.Is(err, bucket.ErrRange): // there is no first byte
+		return 0, nil
+	case err != nil:
 		return 0, err
 	}
-	return resp.ContentLength, resp.Body.Close()
+	c.noHead.Store(byHead)
+	return size, r.Close()
 }
 
 // get returns a reader of a range of the content at a URL, and the size of the
 // whole, or -1. Servers that ignore ranges are read past what was not asked for.
-func (s *store) get(ctx context.Context, content *url.URL, off, n int64) (io.ReadCloser, int64, error) {
+func (c *client) get(ctx context.Context, content *url.URL, off, n int64) (io.ReadCloser, int64, error) {
 	header := ""
 	if off > 0 || n > 0 {
 		header = fmt.Sprintf("bytes=%d-", off)
@@ -35,7 +45,7 @@ func (s *store) get(ctx context.Context, content *url.URL, off, n int64) (io.Rea
 	if n > 0 {
 		header += strconv.FormatInt(off+n-1, 10)
 	}
-	resp, err := s.request(ctx, "get", http.MethodGet, content, header, nil)
+	resp, err := c.request(ctx, "get", http.MethodGet, content, header, nil)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -73,67 +83,23 @@ func ranged(ctx context.Context, resp *http.Response, off, n int64) (io.ReadClos
 	return r, size, nil
 }
 
-// put stores the content of a reservation in one request.
-func (s *store) put(ctx context.Context, r *reservation, content bucket.Body) error {
-	return s.upload(ctx, "put", r.content, content)
-}
-
-// putBlock stores a block of it.
-func (s *store) putBlock(ctx context.Context, r *reservation, number int, content bucket.Body) error {
-	q := url.Values{"comp": {"block"}, "blockid": {blockID(r.id, number)}}
-	return s.upload(ctx, "put block", withQuery(r.content, q), content)
-}
-
-// putList puts the blocks together.
-func (s *store) putList(ctx context.Context, r *reservation, blocks int) error {
-	type list struct {
-		XMLName xml.Name `xml:"BlockList"`
-		Latest  []string
-	}
-	l := list{Latest: make([]string, blocks)}
-	for number := range l.Latest {
-		l.Latest[number] = blockID(r.id, number)
-	}
-	data, err := xml.Marshal(l)
+// upload sends content to a signed URL.
+func (c *client) upload(ctx context.Context, op string, where *url.URL, content bucket.Body) error {
+	resp, err := c.request(ctx, op, http.MethodPut, where, "", &content)
 	if err != nil {
 		return err
 	}
-	where := withQuery(r.content, url.Values{"comp": {"blocklist"}})
-	return s.upload(ctx, "put block list", where, bucket.Body{Reader: bytes.NewReader(data), Size: int64(len(data))})
+	return discard(resp)
 }
 
-// blockID returns the id of a block in the form of Azure's SDK for Go, from
-// which servers that keep content elsewhere take the number of the block.
-//
-// Source: github.com/Azure/azure-sdk-for-go, sdk/storage/azblob/blockblob.
-func blockID(upload [16]byte, number int) string {
-	var id [64]byte
-	copy(id[:], upload[:])
-	binary.BigEndian.PutUint32(id[16:], uint32(number)) //nolint:gosec // below maxBlocks
-	return base64.StdEncoding.EncodeToString(id[:])
-}
-
-// withQuery adds parameters to a URL, whose own stay as they were signed.
-func withQuery(u *url.URL, q url.Values) *url.URL {
-	added := *u
-	if added.RawQuery != "" {
-		added.RawQuery += "&"
-	}
-	added.RawQuery += q.Encode()
-	return &added
-}
-
-func (s *store) upload(ctx context.Context, op string, where *url.URL, content bucket.Body) error {
-	resp, err := s.request(ctx, op, http.MethodPut, where, "", &content)
-	if err != nil {
-		return err
-	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)) // so that the connection can be used again
+// discard closes an answer in a way that its connection can be used again.
+func discard(resp *http.Response) error {
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)) // if not, then not
 	return resp.Body.Close()
 }
 
 // request sends a request to a signed URL. The caller closes the answer.
-func (s *store) request(ctx context.Context, op, method string, where *url.URL, span string, content *bucket.Body) (*http.Response, error) {
+func (c *client) request(ctx context.Context, op, method string, where *url.URL, span string, content *bucket.Body) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, where.String(), http.NoBody)
 	if err != nil {
 		return nil, errors.New("malformed request") // the error has the URL
@@ -148,7 +114,7 @@ func (s *store) request(ctx context.Context, op, method string, where *url.URL, 
 	if span != "" {
 		req.Header.Set("Range", span)
 	}
-	resp, err := s.service.transport.send(req, op)
+	resp, err := c.send(req, op)
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +124,6 @@ func (s *store) request(ctx context.Context, op, method string, where *url.URL, 
 	case http.StatusRequestedRangeNotSatisfiable:
 		return nil, errors.Join(bucket.ErrRange, resp.Body.Close())
 	default:
-		return nil, refusal(resp, s.opts.Now())
+		return nil, refusal(resp, c.now())
 	}
 }

@@ -3,9 +3,6 @@ package gha
 import (
 	"cmp"
 	"context"
-	"errors"
-	"net/url"
-	"strings"
 
 	"github.com/larder-build/larder/backend"
 )
@@ -19,8 +16,9 @@ const driverName = "gha"
 //	gha://?scope=main
 //
 // The attributes are BuildKit's; scope is the name of a ref. Unless a location
-// has them, the URL and the token are those of the runner's environment, if that
-// may be consulted. What is opened by one Driver shares a [Budget].
+// has them, the URL, the version of the protocol and the token are those of the
+// runner's environment, see [FromEnv], if that may be consulted. What is opened
+// by one Driver shares a [Budget].
 func Driver() backend.Driver { return DriverWith(Options{}) }
 
 // DriverWith returns the driver with options that a location cannot spell. What
@@ -34,7 +32,7 @@ func DriverWith(defaults Options) backend.Driver {
 		Attrs: append([]backend.Attr{
 			{Name: "scope"},
 			{Name: "url", Check: checkURL},
-			{Name: "url_v2", Check: checkURL, Env: []string{envURL}},
+			{Name: "url_v2", Check: checkURL},
 			{Name: "token", Secret: true, Env: []string{envToken}},
 			{Name: "version", Check: checkVersion},
 			{Name: "timeout", Inert: true, Check: backend.Duration},
@@ -48,25 +46,10 @@ func DriverWith(defaults Options) backend.Driver {
 	}
 }
 
-func checkURL(value string) error {
-	_, err := parseURL(value)
-	return err
-}
-
-func checkVersion(value string) error {
-	if value != "2" {
-		return errors.New("want 2: the first version of the protocol, of GitHub Enterprise Server, is not spoken")
-	}
-	return nil
-}
-
-// githubHost is by what BuildKit tells a URL of the second version.
-const githubHost = "results-receiver.actions.githubusercontent.com"
-
 func open(ctx context.Context, l backend.Location, o backend.OpenOptions, opts Options) (backend.Backend, error) {
-	opts.URL = cmp.Or(l.Value("url_v2"), opts.URL)
-	if u, err := url.Parse(l.Value("url")); err == nil && opts.URL == "" && (l.Value("version") == "2" || strings.HasSuffix(u.Hostname(), githubHost)) {
-		opts.URL = u.String()
+	var err error
+	if opts.Version, opts.URL, err = opts.address(l, o.Getenv); err != nil {
+		return nil, &backend.Error{Op: "open", Backend: driverName, Kind: backend.Kind(err), Err: err}
 	}
 	opts.Token = cmp.Or(l.Value("token"), opts.Token)
 	if o.Transport != nil {
@@ -74,6 +57,9 @@ func open(ctx context.Context, l backend.Location, o backend.OpenOptions, opts O
 	}
 	opts.Now = o.Now
 	opts.Location = l.WithRef().String()
+	if l.Value("url") == "" && l.Value("url_v2") == "" {
+		opts.Location = "" // it says less than the URL
+	}
 	b, err := Open(ctx, opts)
 	if err != nil {
 		return nil, err

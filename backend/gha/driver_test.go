@@ -60,8 +60,9 @@ func TestLocationsThatAreNone(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"no token", "type=gha,url_v2=http://h/", "ACTIONS_RUNTIME_TOKEN"},
 		{"no url", "type=gha,token=CANARY", "ACTIONS_RESULTS_URL"},
-		{"first version", "type=gha,version=1,token=CANARY,url=http://h/", "want 2"},
-		{"url of the first version", "type=gha,token=CANARY,url=http://h/", "ACTIONS_RESULTS_URL"},
+		{"another version", "type=gha,version=3,token=CANARY,url=http://h/", "want 1"},
+		{"first version at a URL of the second", "type=gha,version=1,token=CANARY,url_v2=http://h/", "of the other one"},
+		{"first version without a url", "type=gha,version=1,token=CANARY", "ACTIONS_CACHE_URL"},
 		{"url that is none", "type=gha,token=CANARY,url_v2=h", "want http://HOST/"},
 		{"url with a query", "type=gha,token=CANARY,url_v2=http://h/?a=b", "want http://HOST/"},
 		{"ref with a number", "type=gha,token=CANARY,url_v2=http://h/,scope=a#1", "has a #"},

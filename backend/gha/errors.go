@@ -2,6 +2,7 @@ package gha
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -65,13 +66,17 @@ func refusal(resp *http.Response, now time.Time) error {
 	return f
 }
 
-// reasonIn reads the code and the message of an error document: Twirp's, or that
-// of Azure. It may begin with a byte order mark, or be a page for people.
+// reasonIn reads the code and the message of an error document: of one of the
+// service's versions, or of Azure. It may begin with a byte order mark, or be a
+// page for people.
 func reasonIn(body []byte) (code, message string) {
 	body = bytes.TrimPrefix(body, []byte("\ufeff"))
-	var twirp struct{ Code, Msg string }
-	if json.Unmarshal(body, &twirp) == nil {
-		return clean(twirp.Code), clean(twirp.Msg)
+	var service struct {
+		Code, Msg        string // of the second version
+		TypeKey, Message string // of the first
+	}
+	if json.Unmarshal(body, &service) == nil {
+		return clean(cmp.Or(service.Code, service.TypeKey)), clean(cmp.Or(service.Msg, service.Message))
 	}
 	var azure struct{ Code, Message string }
 	if xml.Unmarshal(body, &azure) == nil {
@@ -92,9 +97,15 @@ const (
 	budgetDenied = "insufficient usage"
 )
 
+// retired is a part of what github.com says of the first version.
+const retired = "legacy service is shutting down"
+
 // kindOf returns what a refusal means, and sets its hint.
 func kindOf(e *ResponseError) (kind error, temporary bool) {
 	switch {
+	case strings.Contains(e.Message, retired):
+		e.Hint = "this service speaks the second version of the protocol alone: use url_v2 with what runners have in " + envSecond
+		return backend.ErrUnsupported, false
 	case strings.Contains(e.Message, budgetDenied):
 		e.Hint = "the storage that is paid for is used up"
 		return backend.ErrLimited, false

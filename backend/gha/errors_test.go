@@ -186,7 +186,7 @@ func TestNetworkErrorsHoldNoSecrets(t *testing.T) {
 	}})
 	b := open(t, s, impatient, writer)
 	d := describe(content(1, 100))
-	s.Plant(mainRef, "buildkit-blob-1-"+d.Digest.String(), version, content(1, 100))
+	s.Plant(mainRef, "buildkit-blob-1-"+d.Digest.String(), cacheVersion, content(1, 100))
 	failed := 0
 	for _, err := range failures(t, b) {
 		if err != nil {

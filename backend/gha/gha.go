@@ -24,11 +24,12 @@
 // whose content has gone is not found.
 //
 // The protocol is not documented. It is that of github.com/actions/toolkit,
-// packages/cache, in its second version: github.com and its kind. The first
-// version, of GitHub Enterprise Server, is not spoken.
+// packages/cache, in its second version, which github.com and GHE.com speak, and
+// in its first, which GitHub Enterprise Server, act, Gitea and Forgejo do.
 package gha
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,8 +49,11 @@ const DefaultStuckAfter = 15 * time.Second
 
 // Options say how the service is reached. URL and Token are required.
 type Options struct {
-	// URL is the service's: ACTIONS_RESULTS_URL.
+	// URL is the service's: ACTIONS_RESULTS_URL or, in the first version of the
+	// protocol, ACTIONS_CACHE_URL.
 	URL string
+	// Version is that of the protocol, 1 or 2; 0 means 2.
+	Version int
 	// Token is the job's: ACTIONS_RUNTIME_TOKEN.
 	Token string
 
@@ -75,18 +79,6 @@ type Options struct {
 	// Location is what Info reports; "" means one made of URL.
 	Location string
 }
-
-// FromEnv returns options with the URL and token of the runner, as getenv,
-// usually [os.Getenv], finds them.
-func FromEnv(getenv func(name string) string) Options {
-	return Options{URL: getenv(envURL), Token: getenv(envToken)}
-}
-
-// The variables of the runner.
-const (
-	envURL   = "ACTIONS_RESULTS_URL"
-	envToken = "ACTIONS_RUNTIME_TOKEN" //nolint:gosec // the name of a variable
-)
 
 // Backend is what a token can reach of the service.
 type Backend struct {
@@ -118,15 +110,19 @@ func Open(ctx context.Context, opts Options) (*Backend, error) {
 
 // newStore checks the options and puts the client together.
 func newStore(opts Options) (*store, error) {
-	if opts.Token == "" {
+	opts.Version = cmp.Or(opts.Version, secondVersion)
+	attribute := map[int]string{firstVersion: "url", secondVersion: "url_v2"}[opts.Version]
+	switch {
+	case attribute == "":
+		return nil, fmt.Errorf("%w: version %d, want 1 or 2", backend.ErrInvalid, opts.Version)
+	case opts.Token == "":
 		return nil, &missingError{attribute: "token", variable: envToken}
-	}
-	if opts.URL == "" {
-		return nil, &missingError{attribute: "url_v2", variable: envURL}
+	case opts.URL == "":
+		return nil, &missingError{attribute: attribute, variable: urlVariable(opts.Version)}
 	}
 	u, err := parseURL(opts.URL)
 	if err != nil {
-		return nil, fmt.Errorf("%w: attribute url_v2: %w", backend.ErrInvalid, err)
+		return nil, fmt.Errorf("%w: attribute %s: %w", backend.ErrInvalid, attribute, err)
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -138,10 +134,19 @@ func newStore(opts Options) (*store, error) {
 		opts.Budget = &Budget{}
 	}
 	if opts.Location == "" {
-		opts.Location = "type=" + driverName + ",url_v2=" + u.String()
+		opts.Location = fmt.Sprintf("type=%s,%s=%s", driverName, attribute, u)
+	}
+	c := newClient(opts.Transport, opts.Now)
+	base := &service{base: u, token: opts.Token, scopes: parseScopes(opts.Token), client: c, now: opts.Now}
+	var spoken protocol = twirp{base}
+	if opts.Version == firstVersion {
+		spoken = artifactCache{base}
 	}
 	return &store{
-		service:  &service{base: u, token: opts.Token, scopes: parseScopes(opts.Token), budget: opts.Budget, transport: newTransport(opts.Transport)},
+		protocol: spoken,
+		client:   c,
+		scopes:   base.scopes,
+		budget:   opts.Budget,
 		opts:     opts,
 		urls:     newURLCache(opts.Now),
 		kept:     map[string]*reservation{},

@@ -29,13 +29,13 @@ type state struct {
 // find returns the state of a ref: that of the first scope which has it.
 func (s *store) find(ctx context.Context, name string) (state, error) {
 	var found state
-	for _, scope := range s.service.scopes.read {
+	for _, scope := range s.scopes.read {
 		series := seriesOf(name, scope)
 		number, content, err := s.newest(ctx, series)
 		if err != nil {
 			return state{}, err
 		}
-		if series == seriesOf(name, s.service.scopes.own) {
+		if series == seriesOf(name, s.scopes.own) {
 			found.own = number
 		}
 		if number > 0 {
@@ -51,7 +51,7 @@ func (s *store) find(ctx context.Context, name string) (state, error) {
 func (s *store) newest(ctx context.Context, series string) (number int, content *url.URL, err error) {
 	own := s.lastFinished(series)
 	err = s.poll(ctx, "", func() (done bool, err error) {
-		key, where, err := s.service.lookup(ctx, series)
+		key, where, err := s.protocol.lookup(ctx, series)
 		if err != nil {
 			return false, err
 		}
@@ -87,7 +87,7 @@ func (s *store) getRef(ctx context.Context, name string) (io.ReadCloser, bucket.
 	if err != nil {
 		return nil, bucket.Object{}, err
 	}
-	r, size, err := s.get(ctx, found.content, 0, -1)
+	r, size, err := s.client.get(ctx, found.content, 0, -1)
 	return r, bucket.Object{Size: size, Version: backend.Version(found.key)}, err
 }
 
@@ -97,7 +97,7 @@ func (s *store) putRef(ctx context.Context, name string, body bucket.Body, cond 
 	if body.Size == 0 {
 		return bucket.Object{}, fmt.Errorf("%w: the document is empty, which the service does not store", backend.ErrInvalid)
 	}
-	series := seriesOf(name, s.service.scopes.own)
+	series := seriesOf(name, s.scopes.own)
 	stuck, steps := 0, 0 // the last entry that somebody has reserved and not finished, and how many
 	for range maxContests {
 		number, err := s.nextNumber(ctx, name, cond)
@@ -153,7 +153,7 @@ func (s *store) nextNumber(ctx context.Context, name string, cond backend.Condit
 // reports whether nothing has come of it.
 func (s *store) awaitRef(ctx context.Context, series string, number int) (stuck bool) {
 	err := s.poll(ctx, numbered(series, number), func() (bool, error) {
-		key, _, err := s.service.lookup(ctx, series)
+		key, _, err := s.protocol.lookup(ctx, series)
 		got, _ := numberOf(series, key)
 		return got >= number, err
 	})
@@ -165,7 +165,7 @@ func (s *store) awaitRef(ctx context.Context, series string, number int) (stuck 
 func (s *store) writeRef(ctx context.Context, r *reservation, series string, number int, body bucket.Body) (bucket.Object, error) {
 	limited, cancel := context.WithDeadlineCause(ctx, r.made.Add(s.lease()), errLate)
 	defer cancel()
-	err := s.put(limited, r, body)
+	err := s.protocol.put(limited, r.slot, body)
 	if err == nil {
 		err = s.finish(limited, r, body.Size)
 	}

@@ -28,7 +28,7 @@ func TestRefsLieWhereBuildKitLooks(t *testing.T) {
 	if got := wantRef(t, b, "demo", "second"); got != v || v != indexOfMain+"2" {
 		t.Errorf("versions = %s, %s, want the key of the entry", v, got)
 	}
-	s.Plant(mainRef, indexOfMain+"3", version, []byte("BuildKit's"))
+	s.Plant(mainRef, indexOfMain+"3", cacheVersion, []byte("BuildKit's"))
 	wantRef(t, b, "demo", "BuildKit's")
 	putRef(t, b, "demo", "ours", backend.Always)
 	wantRef(t, open(t, s, nil, writer), "demo", "ours")
@@ -60,8 +60,8 @@ func TestStuckRefIsSteppedOver(t *testing.T) {
 	s := ghaserver.New(t, ghaserver.Options{})
 	b := open(t, s, impatient, writer)
 	v := putRef(t, b, "demo", "first", backend.Always)
-	s.Reserve(mainRef, indexOfMain+"2", version)
-	s.Reserve(mainRef, indexOfMain+"3", version)
+	s.Reserve(mainRef, indexOfMain+"2", cacheVersion)
+	s.Reserve(mainRef, indexOfMain+"3", cacheVersion)
 	putRef(t, b, "demo", "second", backend.Match(v))
 	wantRef(t, b, "demo", "second")
 	if diff := cmp.Diff([]string{indexOfMain + "1", indexOfMain + "4"}, keys(s)); diff != "" {
@@ -127,8 +127,8 @@ func TestEvictedRefIsNotFound(t *testing.T) {
 		name  string
 		evict func(*ghaserver.Server)
 	}{
-		{"entry", func(s *ghaserver.Server) { s.Evict(mainRef, indexOfMain+"1", version) }},
-		{"content alone", func(s *ghaserver.Server) { s.DropBlob(mainRef, indexOfMain+"1", version) }},
+		{"entry", func(s *ghaserver.Server) { s.Evict(mainRef, indexOfMain+"1", cacheVersion) }},
+		{"content alone", func(s *ghaserver.Server) { s.DropBlob(mainRef, indexOfMain+"1", cacheVersion) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := ghaserver.New(t, ghaserver.Options{})

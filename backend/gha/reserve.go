@@ -2,10 +2,9 @@ package gha
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/url"
+	"net/http"
 	"time"
 
 	"github.com/larder-build/larder/backend"
@@ -29,10 +28,9 @@ const (
 
 // reservation is the right to write an entry once.
 type reservation struct {
-	key     string
-	content *url.URL
-	made    time.Time
-	id      [16]byte // of its blocks, which it shares with no other
+	slot
+	key  string
+	made time.Time
 }
 
 // reserve reserves an entry, or takes up a reservation of before that is not
@@ -41,11 +39,21 @@ func (s *store) reserve(ctx context.Context, key string, life time.Duration) (*r
 	if r := s.takeKept(key, life); r != nil {
 		return r, nil
 	}
-	r := &reservation{key: key, made: time.Now()}
-	_, _ = rand.Read(r.id[:]) // never fails
-	var err error
-	r.content, err = s.service.create(ctx, key)
-	return r, err
+	made := time.Now()
+	where, err := s.create(ctx, key)
+	return &reservation{slot: where, key: key, made: made}, err
+}
+
+// create reserves an entry when the budget allows it.
+func (s *store) create(ctx context.Context, key string) (slot, error) {
+	if err := s.budget.wait(ctx); err != nil {
+		return slot{}, err
+	}
+	where, err := s.protocol.create(ctx, key)
+	if f, ok := errors.AsType[*bucket.Failure](err); ok && statusOf(err) == http.StatusTooManyRequests {
+		s.budget.pause(f.RetryAfter)
+	}
+	return where, err
 }
 
 // keep remembers a reservation for another attempt: nobody can write that entry
@@ -74,11 +82,11 @@ func (s *store) takeKept(key string, life time.Duration) *reservation {
 // finish makes an entry visible whose content is there. If that fails, it may
 // have happened all the same.
 func (s *store) finish(ctx context.Context, r *reservation, size int64) error {
-	err := s.service.finalize(ctx, r.key, size)
+	err := s.protocol.finalize(ctx, r.key, r.slot, size)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	if key, _, lookupErr := s.service.lookup(ctx, r.key); lookupErr == nil && key == r.key {
+	if key, _, lookupErr := s.protocol.lookup(ctx, r.key); lookupErr == nil && key == r.key {
 		return nil
 	}
 	return err

@@ -23,9 +23,12 @@ const maxBlocks = 50_000
 // store is the service as a store of objects: each is an entry, or for refs a
 // series of them.
 type store struct {
-	service *service
-	opts    Options
-	urls    *urlCache
+	protocol protocol
+	client   *client
+	scopes   scopes
+	budget   *Budget
+	opts     Options
+	urls     *urlCache
 
 	mu sync.Mutex
 	// kept are reservations that have not been finished, by key.
@@ -49,8 +52,13 @@ func (s *store) Features() bucket.Features {
 
 // Close implements [bucket.Store].
 func (s *store) Close() error {
-	s.service.transport.close()
+	s.client.close()
 	return nil
+}
+
+// head returns the size of the content at a URL, or -1.
+func (s *store) head(ctx context.Context, content *url.URL) (int64, error) {
+	return s.client.head(ctx, content, s.protocol.asksByHead())
 }
 
 // found is an entry that a lookup has found.
@@ -68,7 +76,7 @@ type found struct {
 func (s *store) findBlob(ctx context.Context, entry string) (found, error) {
 	var f found
 	err := s.poll(ctx, "", func() (done bool, err error) {
-		key, content, err := s.service.lookup(ctx, entry+"#", entry)
+		key, content, err := s.protocol.lookup(ctx, entry+"#", entry)
 		if err != nil {
 			return false, err
 		}
@@ -139,7 +147,7 @@ func (s *store) Get(ctx context.Context, key string, off, n int64) (io.ReadClose
 		return s.getEmpty(ctx, key, off)
 	}
 	if content := s.urls.get(key); content != nil {
-		r, size, err := s.get(ctx, content, off, n)
+		r, size, err := s.client.get(ctx, content, off, n)
 		if !errors.Is(err, backend.ErrDenied) && !errors.Is(err, backend.ErrNotFound) {
 			return r, bucket.Object{Size: size}, err
 		}
@@ -150,7 +158,7 @@ func (s *store) Get(ctx context.Context, key string, off, n int64) (io.ReadClose
 		return nil, bucket.Object{}, err
 	}
 	s.urls.put(key, f.content)
-	r, size, err := s.get(ctx, f.content, off, n)
+	r, size, err := s.client.get(ctx, f.content, off, n)
 	return r, bucket.Object{Size: size}, err
 }
 
@@ -176,7 +184,7 @@ func (s *store) Put(ctx context.Context, key string, body bucket.Body, cond back
 	if isEmpty(key) {
 		body = bucket.Body{Reader: bytes.NewReader([]byte{0}), Size: 1}
 	}
-	err = s.put(ctx, r, body)
+	err = s.protocol.put(ctx, r.slot, body)
 	if err == nil {
 		err = s.finish(ctx, r, body.Size)
 	}
@@ -211,7 +219,7 @@ func (u *upload) Part(ctx context.Context, number int, body bucket.Body) error {
 	if u.reservation == nil {
 		return nil
 	}
-	if err := u.store.putBlock(ctx, u.reservation, number, body); err != nil {
+	if err := u.store.protocol.putPart(ctx, u.reservation.slot, number, body); err != nil {
 		return err
 	}
 	u.mu.Lock()
@@ -226,7 +234,7 @@ func (u *upload) Complete(ctx context.Context, _ backend.Condition) error {
 	if u.reservation == nil {
 		return nil
 	}
-	if err := u.store.putList(ctx, u.reservation, u.parts); err != nil {
+	if err := u.store.protocol.join(ctx, u.reservation.slot, u.parts); err != nil {
 		return err
 	}
 	if err := u.store.finish(ctx, u.reservation, u.size); err != nil {

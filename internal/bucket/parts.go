@@ -112,7 +112,7 @@ func (p *parts) sendFile(ctx context.Context, file *io.SectionReader) error {
 			defer func() { <-slots }()
 			off := int64(number) * p.size
 			n := min(p.size, p.want.Size-off)
-			return p.send(ctx, number, Body{Reader: io.NewSectionReader(file, off, n), Size: n})
+			return p.send(ctx, number, Body{Reader: io.NewSectionReader(file, off, n), Size: n, Offset: off})
 		})
 	}
 	return group.Wait()
@@ -160,7 +160,7 @@ func (p *parts) sendStream(ctx context.Context, r io.ReadCloser) error {
 			}
 			group.Go(func() error {
 				defer release()
-				return p.send(partCtx, number, Body{Reader: bytes.NewReader(buf.data[:n]), Size: n})
+				return p.send(partCtx, number, Body{Reader: bytes.NewReader(buf.data[:n]), Size: n, Offset: int64(number) * p.size})
 			})
 		}
 		return nil

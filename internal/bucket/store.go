@@ -97,6 +97,8 @@ type Body struct {
 	Reader io.Reader
 	// Size is the number of bytes.
 	Size int64
+	// Offset is where in its object a part begins, in bytes.
+	Offset int64
 	// Digest is that of the content, or "" if it is not known. A store with
 	// Features.VerifiesDigest relies on it: the Reader is then not verified.
 	Digest blob.Digest

@@ -59,14 +59,10 @@ func refuse(status int, code, message string) *refusal {
 	return &refusal{status: status, Code: code, Message: message}
 }
 
-func (f *refusal) write(w http.ResponseWriter, bom bool) {
+func (f *refusal) write(w http.ResponseWriter, q Quirks) {
 	w.Header().Set("Content-Type", "application/xml")
 	w.Header().Set("X-Ms-Error-Code", f.Code)
-	w.WriteHeader(f.status)
-	if bom {
-		_, _ = io.WriteString(w, "\ufeff") // or the client has gone
-	}
-	_ = xml.NewEncoder(w).Encode(f) // as above
+	writeError(w, q, f.status, f.Message, func() { _ = xml.NewEncoder(w).Encode(f) }) // or the client has gone
 }
 
 // serveBlob answers a request to a signed URL.
@@ -79,6 +75,8 @@ func (s *Server) serveBlob(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.Method == http.MethodPut && permission == "cw":
 			f = s.putBlob(w, r, path)
+		case r.Method == http.MethodHead && s.options.NoHead:
+			f = refuse(http.StatusForbidden, "SignatureDoesNotMatch", "The request signature does not match: the URL was signed for GET.")
 		case (r.Method == http.MethodGet || r.Method == http.MethodHead) && permission == "r":
 			f = s.getBlob(w, r, path)
 		default:
@@ -87,7 +85,7 @@ func (s *Server) serveBlob(w http.ResponseWriter, r *http.Request) {
 	}
 	if f != nil {
 		drain(r)
-		f.write(w, s.options.BOM)
+		f.write(w, s.options.Quirks)
 	}
 }
 

@@ -18,11 +18,13 @@ type entry struct {
 	reserved time.Time
 	created  time.Time // when it was finalized, or zero
 	used     time.Time
-	order    int // of finalization: times tie
+	settled  bool // it is found however short ago it was finalized
+	order    int  // of finalization: times tie
 	size     int64
 	data     []byte
 	uploaded bool
 	blocks   map[string][]byte
+	chunks   map[int64][]byte // of the first version, by where they begin
 }
 
 func (e *entry) finalized() bool { return !e.created.IsZero() }
@@ -64,7 +66,7 @@ func (s *Server) find(scopes, keys []string, version string) *entry {
 
 // visible returns e if it can be found yet, else nil.
 func (s *Server) visible(e *entry) *entry {
-	if e == nil || !e.finalized() || s.options.Now().Before(e.created.Add(s.options.VisibleAfter)) {
+	if e == nil || !e.finalized() || !e.settled && s.options.Now().Before(e.created.Add(s.options.VisibleAfter)) {
 		return nil
 	}
 	return e
@@ -76,11 +78,30 @@ func (s *Server) newest(scope, prefix, version string) *entry {
 		if id.scope != scope || id.version != version || !strings.HasPrefix(id.key, prefix) || s.visible(e) == nil {
 			continue
 		}
-		if best == nil || e.order > best.order {
+		if best == nil || s.isNewer(e, best) {
 			best = e
 		}
 	}
 	return best
+}
+
+// isNewer reports whether a was finalized after b.
+func (s *Server) isNewer(a, b *entry) bool {
+	if s.options.CoarseTimes && a.created.Unix() == b.created.Unix() {
+		return a.order < b.order
+	}
+	return a.order > b.order
+}
+
+// folded returns keys as the service compares them.
+func (s *Server) folded(keys []string) []string {
+	folded := slices.Clone(keys)
+	for i, key := range keys {
+		if s.options.LowerCase {
+			folded[i] = strings.ToLower(key)
+		}
+	}
+	return folded
 }
 
 // reserve returns a new entry, or nil if there is one or a reservation of one.
@@ -88,13 +109,13 @@ func (s *Server) reserve(id identity) *entry {
 	now := s.options.Now()
 	if old := s.entries[id]; old != nil {
 		life := s.options.ReservationLife
-		if old.finalized() || life == 0 || now.Before(old.reserved.Add(life)) {
+		if !s.options.Overwrites && (old.finalized() || life == 0 || now.Before(old.reserved.Add(life))) {
 			return nil
 		}
 		s.remove(old)
 	}
 	s.serial++
-	e := &entry{identity: id, id: s.serial, path: s.blobPath(s.serial), reserved: now, blocks: map[string][]byte{}}
+	e := &entry{identity: id, id: s.serial, path: s.blobPath(s.serial), reserved: now, blocks: map[string][]byte{}, chunks: map[int64][]byte{}}
 	s.entries[id] = e
 	s.blobs[e.path] = e
 	return e
@@ -145,13 +166,7 @@ type Entry struct {
 func (s *Server) Entries() []Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var found []*entry
-	for _, e := range s.entries {
-		if e.finalized() {
-			found = append(found, e)
-		}
-	}
-	slices.SortFunc(found, func(a, b *entry) int { return a.order - b.order })
+	found := s.sorted()
 	all := make([]Entry, len(found))
 	for i, e := range found {
 		all[i] = Entry{Scope: e.scope, Key: e.key, Version: e.version, Size: e.size, Created: e.created}
@@ -159,7 +174,28 @@ func (s *Server) Entries() []Entry {
 	return all
 }
 
-// Plant puts an entry there, whatever is there already.
+// sorted returns the finalized entries in the order of their creation.
+func (s *Server) sorted() []*entry {
+	var found []*entry
+	for _, e := range s.entries {
+		if e.finalized() {
+			found = append(found, e)
+		}
+	}
+	slices.SortFunc(found, func(a, b *entry) int { return a.order - b.order })
+	return found
+}
+
+// Settle has all that was finalized be found, as if time had passed.
+func (s *Server) Settle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.entries {
+		e.settled = e.finalized()
+	}
+}
+
+// Plant puts an entry there, to be found at once, whatever is there already.
 func (s *Server) Plant(scope, key, version string, data []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,7 +204,7 @@ func (s *Server) Plant(scope, key, version string, data []byte) {
 		s.remove(old)
 	}
 	e := s.reserve(id)
-	e.data, e.uploaded = slices.Clone(data), true
+	e.data, e.uploaded, e.settled = slices.Clone(data), true, true
 	if s.options.Contents != nil {
 		s.options.Contents.Put(e.name(), data)
 	}

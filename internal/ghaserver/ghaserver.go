@@ -2,11 +2,13 @@
 // tests: strict, in memory, and with the limits of the service and the quirks of
 // other implementations behind switches.
 //
-// It speaks the second version of the protocol: three Twirp methods with JSON
-// bodies, and block blobs at signed URLs. GitHub documents neither; what is
-// followed is what its client does (github.com/actions/toolkit,
-// packages/cache), what BuildKit's does (github.com/tonistiigi/go-actions-cache),
-// and what has been observed of the service.
+// It speaks both versions of the protocol. The second is github.com's: three
+// Twirp methods with JSON bodies, and block blobs at signed URLs. The first is
+// that of GitHub Enterprise Server, act, Gitea and Forgejo: REST, with content
+// in chunks. GitHub documents neither; what is followed is what its client does
+// (github.com/actions/toolkit, packages/cache), what BuildKit's does
+// (github.com/tonistiigi/go-actions-cache), and what has been observed of the
+// service.
 package ghaserver
 
 import (
@@ -30,7 +32,8 @@ type TB interface {
 // Server is a running service. Its methods may be called at any time from many
 // goroutines.
 type Server struct {
-	// URL is what runners have in ACTIONS_RESULTS_URL, without a slash at the end.
+	// URL is what runners have in ACTIONS_RESULTS_URL and, with a slash at the
+	// end, in ACTIONS_CACHE_URL.
 	URL string
 
 	options Options
@@ -51,9 +54,10 @@ type Server struct {
 
 // Request is a request that the service has received.
 type Request struct {
-	// Op is "create", "finalize", "lookup", "put", "put block", "put block list",
-	// "get", "head", or "unknown".
+	// Op is "create", "finalize", "lookup" or, in the first version, "list"; "put",
+	// "put block" (a chunk too), "put block list", "get", "head", or "unknown".
 	Op     string
+	Path   string
 	Header http.Header
 }
 
@@ -87,7 +91,7 @@ func (s *Server) Close() {
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	s.requests = append(s.requests, Request{Op: opOf(r), Header: r.Header.Clone()})
+	s.requests = append(s.requests, Request{Op: opOf(r), Path: r.URL.Path, Header: r.Header.Clone()})
 	s.mu.Unlock()
 	s.pause(r)
 	switch {
@@ -95,6 +99,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		drain(r)
 	case strings.HasPrefix(r.URL.Path, blobsPath):
 		s.serveBlob(w, r)
+	case strings.HasPrefix(r.URL.Path, artifactPath):
+		s.serveArtifacts(w, r)
 	default:
 		s.serveTwirp(w, r)
 	}
@@ -108,6 +114,8 @@ func opOf(r *http.Request) string {
 	switch {
 	case ok:
 		return op
+	case strings.HasPrefix(r.URL.Path, artifactPath):
+		return artifactOpOf(r)
 	case !strings.HasPrefix(r.URL.Path, blobsPath):
 		return "unknown"
 	}
@@ -118,6 +126,22 @@ func opOf(r *http.Request) string {
 		return "put block list"
 	default:
 		return strings.ToLower(r.Method)
+	}
+}
+
+// artifactOpOf names a request of the first version.
+func artifactOpOf(r *http.Request) string {
+	switch path := strings.TrimPrefix(r.URL.Path, artifactPath); {
+	case path == "cache":
+		return "lookup"
+	case path == "caches" && r.Method == http.MethodPost:
+		return "create"
+	case path == "caches":
+		return "list"
+	case r.Method == http.MethodPatch:
+		return "put block"
+	default:
+		return "finalize"
 	}
 }
 

@@ -63,6 +63,22 @@ type Quirks struct {
 	// or JavaScript, from which falcondev and omni-cache read the number of the
 	// block.
 	SDKBlocks bool
+	// NoHead refuses to answer HEAD, as URLs do that were signed for GET alone: on
+	// GitHub Enterprise Server content may be in S3. act has no HEAD either.
+	NoHead bool
+	// PageErrors has errors come as pages for people, as from a proxy in between.
+	PageErrors bool
+	// Overwrites has an entry replaced by a new one with its key, as act and
+	// cirruslabs/omni-cache do. Nothing is then left that refs could be compared
+	// and swapped with.
+	Overwrites bool
+	// LowerCase has keys compared and told in lower case, as act does.
+	LowerCase bool
+	// CoarseTimes has entries of the same second be the newest in any order: here
+	// the first counts. act has times of whole seconds.
+	CoarseTimes bool
+	// Retired refuses the protocol's first version, as github.com does.
+	Retired bool
 	// BOM begins error documents with a byte order mark (moby/buildkit#2276).
 	BOM bool
 }
@@ -83,7 +99,10 @@ func AllQuirks() []Quirk {
 		{"ignore range", func(o *Options) { o.IgnoreRange = true }},
 		{"plain urls", func(o *Options) { o.PlainURLs = true }},
 		{"sdk blocks", func(o *Options) { o.SDKBlocks = true }},
+		{"no head", func(o *Options) { o.NoHead = true }},
 		{"byte order mark", func(o *Options) { o.BOM = true }},
+		{"errors as pages", func(o *Options) { o.PageErrors = true }},
+		{"latency", func(o *Options) { o.Latency = time.Millisecond }},
 	}
 }
 

@@ -3,8 +3,11 @@ package ghaserver
 import (
 	"encoding/json"
 	"fmt"
+	"html"
+	"io"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,11 +24,10 @@ const maxKey = 512
 
 // failure is an answer that reports an error, in the form of Twirp.
 type failure struct {
-	status    int
-	Code      string `json:"code"`
-	Message   string `json:"msg"`
-	retryIn   time.Duration
-	byteOrder bool
+	status  int
+	Code    string `json:"code"`
+	Message string `json:"msg"`
+	retryIn time.Duration
 }
 
 func fail(status int, code, format string, args ...any) *failure {
@@ -33,16 +35,29 @@ func fail(status int, code, format string, args ...any) *failure {
 }
 
 // write answers with the failure.
-func (f *failure) write(w http.ResponseWriter) {
+func (f *failure) write(w http.ResponseWriter, q Quirks) {
 	w.Header().Set("Content-Type", "application/json")
 	if f.retryIn > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(f.retryIn.Seconds()))))
 	}
-	w.WriteHeader(f.status)
-	if f.byteOrder {
-		_, _ = w.Write([]byte("\ufeff")) // or the client has gone
+	writeError(w, q, f.status, f.Message, func() { _ = json.NewEncoder(w).Encode(f) }) // or the client has gone
+}
+
+// writeError answers with an error document, unless a quirk wants another one.
+func writeError(w http.ResponseWriter, q Quirks, status int, message string, document func()) {
+	if q.PageErrors {
+		w.Header().Set("Content-Type", "text/html")
 	}
-	_ = json.NewEncoder(w).Encode(f) // as above
+	w.WriteHeader(status)
+	switch {
+	case q.PageErrors:
+		_, _ = fmt.Fprintf(w, "<html><body><h1>%d</h1>{'error': '%s'}</body></html>", status, html.EscapeString(message)) // or the client has gone
+	case q.BOM:
+		_, _ = io.WriteString(w, "\ufeff") // as above
+		document()
+	default:
+		document()
+	}
 }
 
 // request has the fields of all methods' requests.
@@ -64,8 +79,7 @@ func (s *Server) serveTwirp(w http.ResponseWriter, r *http.Request) {
 	a, f := s.call(r)
 	if f != nil {
 		drain(r)
-		f.byteOrder = s.options.BOM
-		f.write(w)
+		f.write(w, s.options.Quirks)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -98,17 +112,21 @@ func (s *Server) call(r *http.Request) (answer, *failure) {
 		return nil, f
 	}
 	req.host = r.Host
+	req.Key, req.RestoreKeys = s.folded([]string{req.Key})[0], s.folded(req.RestoreKeys)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return do(scopes, req)
 }
 
+// badKey reports whether the service cannot store a key.
+func badKey(key string) bool {
+	return key == "" || len([]rune(key)) > maxKey || strings.Contains(key, ",")
+}
+
 // check has the service refuse what it cannot store.
 func (r request) check() *failure {
-	for _, key := range append([]string{r.Key}, r.RestoreKeys...) {
-		if key == "" || len([]rune(key)) > maxKey || strings.Contains(key, ",") {
-			return fail(http.StatusBadRequest, "invalid_argument", "key is invalid: want 1 to %d characters without commas", maxKey)
-		}
+	if slices.ContainsFunc(append([]string{r.Key}, r.RestoreKeys...), badKey) {
+		return fail(http.StatusBadRequest, "invalid_argument", "key is invalid: want 1 to %d characters without commas", maxKey)
 	}
 	if len(r.Version) != versionLength {
 		return fail(http.StatusBadRequest, "invalid_argument", "version is invalid: want %d characters", versionLength)

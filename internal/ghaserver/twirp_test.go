@@ -19,6 +19,7 @@ func TestSaveAndRestore(t *testing.T) {
 			c := newClient(t, o)
 			c.wantMatch("", "k")
 			c.save("k", "content")
+			c.server.Settle()
 			found := c.lookup("k")
 			if got := c.do(http.MethodGet, found.text("signed_download_url"), nil); got.status != http.StatusOK || string(got.body) != "content" {
 				t.Errorf("get(k) = %d %s, want the content", got.status, got.body)

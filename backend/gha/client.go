@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync/atomic"
+	"time"
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/internal/bucket"
@@ -17,41 +18,44 @@ import (
 // are requests at a time.
 const connections = 64
 
-// transport sends requests.
-type transport struct {
-	client *http.Client
+// client sends requests.
+type client struct {
+	http   *http.Client
 	idle   func() // closes idle connections
 	closed atomic.Bool
+	now    func() time.Time
+	// noHead says that URLs of content are not good for HEAD.
+	noHead atomic.Bool
 }
 
-func newTransport(given http.RoundTripper) *transport {
-	t := &transport{client: &http.Client{Transport: given, CheckRedirect: refuseRedirects}, idle: func() {}}
+func newClient(given http.RoundTripper, now func() time.Time) *client {
+	c := &client{now: now, http: &http.Client{Transport: given, CheckRedirect: refuseRedirects}, idle: func() {}}
 	if given == nil {
 		own := &http.Transport{Proxy: http.ProxyFromEnvironment}
 		if standard, ok := http.DefaultTransport.(*http.Transport); ok {
 			own = standard.Clone()
 		}
 		own.MaxIdleConns, own.MaxIdleConnsPerHost = 2*connections, connections
-		t.client.Transport, t.idle = own, own.CloseIdleConnections
+		c.http.Transport, c.idle = own, own.CloseIdleConnections
 	}
-	return t
+	return c
 }
 
 // refuseRedirects keeps a token and signatures from getting to another host.
 func refuseRedirects(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // send sends a request. The caller closes the answer.
-func (t *transport) send(req *http.Request, op string) (*http.Response, error) {
+func (c *client) send(req *http.Request, op string) (*http.Response, error) {
 	backend.TraceRequest(req.Context(), op)
 	req.Header.Set("User-Agent", "larder")
 	req.Header.Set("Accept-Encoding", "identity") // net/http would decompress blobs
-	if t.closed.Load() {
+	if c.closed.Load() {
 		return nil, fs.ErrClosed
 	}
-	resp, err := t.client.Do(req)
-	if t.closed.Load() {
+	resp, err := c.http.Do(req)
+	if c.closed.Load() {
 		// A request that has begun before has net/http keep idle connections again.
-		t.idle()
+		c.idle()
 	}
 	if err != nil {
 		return nil, networkError(req.Context(), err)
@@ -60,9 +64,9 @@ func (t *transport) send(req *http.Request, op string) (*http.Response, error) {
 }
 
 // close ends the life of idle connections.
-func (t *transport) close() {
-	t.closed.Store(true)
-	t.idle()
+func (c *client) close() {
+	c.closed.Store(true)
+	c.idle()
 }
 
 // networkError translates an error of net/http. The URL, in which a signature
