@@ -22,6 +22,7 @@ var full = flag.Bool("interop.full", os.Getenv("LARDER_INTEROP") == "full", "run
 type programs struct {
 	larder string // the command under test
 	mk     string // what runs inside the builds
+	gha    string // the cache service of GitHub Actions
 	err    error
 }
 
@@ -52,9 +53,10 @@ func runTests(m *testing.M) int {
 func built(t *testing.T) programs {
 	t.Helper()
 	buildOnce.Do(func() {
-		builtOnce = programs{larder: filepath.Join(programDir, "larder"), mk: filepath.Join(programDir, "mk")}
+		builtOnce = programs{larder: filepath.Join(programDir, "larder"), mk: filepath.Join(programDir, "mk"), gha: filepath.Join(programDir, "gha")}
 		builtOnce.err = errors.Join(
 			goBuild(t.Context(), "../..", builtOnce.larder, "./examples/larder"),
+			goBuild(t.Context(), "../..", builtOnce.gha, "./internal/ghaserver/serve"),
 			// An image that has no C library needs a static program.
 			goBuild(t.Context(), ".", builtOnce.mk, "./testdata/mk", "CGO_ENABLED=0"),
 		)

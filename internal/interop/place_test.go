@@ -52,7 +52,7 @@ var local = kind{name: "local", encoding: ociManifest, open: func(t *testing.T) 
 
 // principal are one kind of each backend: they are tried with all that there
 // is, and the rest with what servers of one backend can differ in.
-func principal() []kind { return []kind{local, openReg, minio, azurite} }
+func principal() []kind { return []kind{local, openReg, minio, azurite, gha} }
 
 // kinds are all that BuildKit knows too.
 func kinds() []kind { return append(principal(), basicReg, tokenReg, debianReg, versitygw) }

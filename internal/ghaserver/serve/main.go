@@ -8,7 +8,7 @@
 //
 // Beside the protocol it has, for tests, POST /content?scope=&key=&version=,
 // which makes the body the content of an entry, or takes its content away if the
-// body is empty.
+// body is empty; and DELETE, which evicts the entry.
 package main
 
 import (
@@ -84,10 +84,17 @@ func change(s *ghaserver.Server, w http.ResponseWriter, r *http.Request) bool {
 	q := r.URL.Query()
 	scope, key, version := q.Get("scope"), q.Get("key"), q.Get("version")
 	data, err := io.ReadAll(r.Body)
+	ok := err == nil
 	switch {
-	case err == nil && len(data) > 0:
+	case !ok:
+	case r.Method == http.MethodDelete:
+		ok = s.Evict(scope, key, version)
+	case len(data) == 0:
+		ok = s.DropBlob(scope, key, version)
+	default:
 		s.Plant(scope, key, version, data)
-	case err != nil || !s.DropBlob(scope, key, version):
+	}
+	if !ok {
 		w.WriteHeader(http.StatusBadRequest)
 	}
 	return true

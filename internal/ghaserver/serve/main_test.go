@@ -61,13 +61,14 @@ func TestServe(t *testing.T) {
 	if err := mine.Put(t.Context(), d, blob.Bytes(data)); err != nil {
 		t.Fatalf("Put() = %v, want nil", err)
 	}
-	for _, tt := range []struct{ name, left, want string }{
-		{"as it was", "", "content"},
-		{"changed", "c0ntent", "c0ntent"},
-		{"gone", "", ""},
+	for _, tt := range []struct{ name, method, left, want string }{
+		{"as it was", "", "", "content"},
+		{"changed", http.MethodPost, "c0ntent", "c0ntent"},
+		{"gone", http.MethodPost, "", ""},
+		{"evicted", http.MethodDelete, "", ""},
 	} {
-		if tt.name != "as it was" {
-			setContent(t, url, d, tt.left)
+		if tt.method != "" {
+			setContent(t, tt.method, url, d, tt.left)
 		}
 		var got bytes.Buffer
 		r, err := theirs.Open(t.Context(), d, 0, -1)
@@ -81,11 +82,11 @@ func TestServe(t *testing.T) {
 	}
 }
 
-func setContent(t *testing.T, url string, d blob.Descriptor, data string) {
+func setContent(t *testing.T, method, url string, d blob.Descriptor, data string) {
 	t.Helper()
 	where := url + "/content?scope=refs/heads/main&key=buildkit-blob-1-" + d.Digest.String() +
 		"&version=693bb7016429d80366022f036f84856888c9f13e00145f5f6f4dce303a38d6f2"
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, where, strings.NewReader(data))
+	req, err := http.NewRequestWithContext(t.Context(), method, where, strings.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func setContent(t *testing.T, url string, d blob.Descriptor, data string) {
 		t.Fatal(err)
 	}
 	if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("POST /content = %d, want 200", resp.StatusCode)
+		t.Fatalf("%s /content = %d, want 200", method, resp.StatusCode)
 	}
 }
 
