@@ -83,7 +83,7 @@ func open(ctx context.Context, l backend.Location, o backend.OpenOptions, opts O
 	}
 	for attr, field := range map[string]*string{
 		"region": &opts.Region, "endpoint_url": &opts.Endpoint,
-		"prefix": &opts.Prefix,
+		"prefix":        &opts.Prefix,
 		"access_key_id": &opts.AccessKeyID, "secret_access_key": &opts.SecretAccessKey, "session_token": &opts.SessionToken,
 		"profile": &opts.Profile, "role_arn": &opts.RoleARN, "external_id": &opts.ExternalID,
 		"web_identity_token_file": &opts.WebIdentityTokenFile, "quirks": &opts.Quirks,
