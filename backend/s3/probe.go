@@ -7,9 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
@@ -33,25 +32,30 @@ func (s *store) askConditions(ctx context.Context) error {
 		return s.probing.err
 	}
 	key := s.keys.Manifests + ".larder-probe-" + rand.Text()
-	body := bucket.Body{Reader: bytes.NewReader(nil), Digest: blob.Describe("", nil).Digest}
 	defer s.removeProbe(ctx, key)
-	_, err := s.put(ctx, key, body, backend.Absent)
-	if err == nil {
-		err = s.tryConditions(ctx, key, body)
-	}
-	return s.probing.note(s.unobeyed(err))
+	t := s.tryConditions(ctx, key, bytes.NewReader(nil), bucket.Body{Digest: blob.Describe("", nil).Digest})
+	return s.probing.note(s.unobeyed(t.verdict))
 }
 
-// askWith puts the question with a blob that has just been created: to write it
-// again, on conditions that do not hold, changes nothing either way.
-func (s *store) askWith(ctx context.Context, key string, body bucket.Body) {
-	if !s.probing.mu.TryLock() {
-		return
+// maxProbe bounds what is sent more than once only to find out what the store
+// does.
+const maxProbe = 64 << 10
+
+// putAsking creates a blob and puts the question with it, which takes two
+// requests more and no more time. If there is nothing to be asked, or somebody
+// else asks, asked is false and nothing is done.
+func (s *store) putAsking(ctx context.Context, key string, body bucket.Body, cond backend.Condition) (o bucket.Object, asked bool, err error) {
+	content, ok := body.Reader.(io.ReaderAt)
+	if !ok || !s.quirks.probe || !cond.IsAbsent() || body.Size >= maxProbe || !s.probing.mu.TryLock() {
+		return bucket.Object{}, false, nil
 	}
 	defer s.probing.mu.Unlock()
-	if !s.probing.done {
-		_ = s.probing.note(s.unobeyed(s.tryConditions(ctx, key, body)))
+	if s.probing.done {
+		return bucket.Object{}, false, nil
 	}
+	t := s.tryConditions(ctx, key, content, body)
+	_ = s.probing.note(s.unobeyed(t.verdict))
+	return t.object, true, t.err
 }
 
 // note remembers an answer, unless it is none.
@@ -62,36 +66,46 @@ func (p *probe) note(err error) error {
 	return err
 }
 
-// tryConditions writes an object that exists on conditions that do not hold.
-func (s *store) tryConditions(ctx context.Context, key string, body bucket.Body) error {
-	content, ok := body.Reader.(io.ReaderAt)
-	if !ok {
-		return errUnasked
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, cond := range []backend.Condition{backend.Absent, backend.Match(`"00000000000000000000000000000000"`)} {
-		again := bucket.Body{Reader: io.NewSectionReader(content, 0, body.Size), Size: body.Size, Digest: body.Digest}
-		group.Go(func() error {
-			_, err := s.put(ctx, key, again, cond)
-			switch {
-			case err == nil:
-				return fmt.Errorf("%w: it has written on the condition %s, which did not hold", errDisobeyed, cond)
-			case errors.Is(err, backend.ErrConflict):
-				return nil
-			default:
-				return err
-			}
-		})
-	}
-	return group.Wait()
+// trial is what has come of a question.
+type trial struct {
+	object  bucket.Object
+	err     error // why it was not created
+	verdict error // what is wrong with the store's conditions
 }
 
-var (
-	// errDisobeyed says that a store has written what it must not have.
-	errDisobeyed = errors.New("the store disobeys")
-	// errUnasked says that a question could not be put.
-	errUnasked = errors.New("the content cannot be sent again")
-)
+// tryConditions has three requests at the same time write the same content: two
+// that create the object, of which one may succeed, and one that replaces a
+// version which it never had. Whatever the store makes of that, the content is
+// right.
+func (s *store) tryConditions(ctx context.Context, key string, content io.ReaderAt, body bucket.Body) trial {
+	conditions := []backend.Condition{backend.Absent, backend.Absent, backend.Match(`"00000000000000000000000000000000"`)}
+	objects, errs := make([]bucket.Object, len(conditions)), make([]error, len(conditions))
+	var all sync.WaitGroup
+	for i, cond := range conditions {
+		once := bucket.Body{Reader: io.NewSectionReader(content, 0, body.Size), Size: body.Size, Digest: body.Digest}
+		all.Go(func() { objects[i], errs[i] = s.put(ctx, key, once, cond) })
+	}
+	all.Wait()
+	t := trial{object: objects[0], err: errs[0]}
+	if errs[1] == nil {
+		t = trial{object: objects[1]}
+	}
+	switch {
+	case errs[0] == nil && errs[1] == nil:
+		t.verdict = fmt.Errorf("%w: it has created the same object twice", errDisobeyed)
+	case errs[2] == nil:
+		t.verdict = fmt.Errorf("%w: it has written on the condition %s, which did not hold", errDisobeyed, conditions[2])
+	default:
+		refused := func(err error) bool { return err == nil || errors.Is(err, backend.ErrConflict) }
+		if i := slices.IndexFunc(errs, func(err error) bool { return !refused(err) }); i >= 0 {
+			t.verdict = errs[i]
+		}
+	}
+	return t
+}
+
+// errDisobeyed says that a store has written what it must not have.
+var errDisobeyed = errors.New("the store disobeys")
 
 // unobeyed returns the error of a store that does not obey conditions, unless
 // err says something else.

@@ -8,7 +8,7 @@
 // They differ from it in many ways, of which [Quirks] knows the ones that
 // matter. They are guessed from the endpoint and can be told. Stores that are
 // not known are asked before the first conditional write of a ref whether they
-// obey conditions, by one that must fail; a store that does not gives
+// obey conditions, by writes of which some must fail; a store that does not gives
 // ErrUnsupported, and is used with [Options.NoConditions].
 //
 // # Credentials

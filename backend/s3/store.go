@@ -97,18 +97,14 @@ func total(contentRange string) (int64, error) {
 	return n, nil
 }
 
-// Put writes an object in one request. Where conditions may be ignored, one is
-// tried on the first blob.
+// Put writes an object in one request. Where conditions may be ignored, they are
+// tried on the first small blob.
 func (s *store) Put(ctx context.Context, key string, body bucket.Body, cond backend.Condition) (bucket.Object, error) {
-	o, err := s.put(ctx, key, body, cond)
-	if err == nil && s.quirks.probe && cond.IsAbsent() && body.Size < maxProbe {
-		s.askWith(ctx, key, body)
+	if o, asked, err := s.putAsking(ctx, key, body, cond); asked {
+		return o, err
 	}
-	return o, err
+	return s.put(ctx, key, body, cond)
 }
-
-// maxProbe bounds what is sent again only to find out what the store does.
-const maxProbe = 64 << 10
 
 func (s *store) put(ctx context.Context, key string, body bucket.Body, cond backend.Condition) (bucket.Object, error) {
 	in := &s3.PutObjectInput{Bucket: &s.bucket, Key: &key, Body: body.Reader, ContentLength: &body.Size}
