@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,7 @@ type client interface {
 // The ways that objects are moved.
 const (
 	wayBare    = "bare"    // one request, nothing hashed
+	wayHashed  = "hashed"  // one request, hashed as whoever verifies must
 	waySDK     = "sdk"     // the SDK's own manager for large objects
 	wayGocloud = "gocloud" // gocloud.dev's driver
 )
@@ -52,6 +54,25 @@ func newClient(ctx context.Context, o objects, way string) (client, error) {
 		return gocloudClient{b, o.prefix}, err
 	}
 	return s3Objects{c, transfermanager.New(c), o, way}, nil
+}
+
+// source is a file as it is sent.
+func source(f *os.File, way string) io.ReadSeeker {
+	if way != wayHashed {
+		return f
+	}
+	return struct {
+		io.Reader
+		io.Seeker
+	}{io.TeeReader(f, sha256.New()), f}
+}
+
+// sink is a file as it is received.
+func sink(f *os.File, way string) io.Writer {
+	if way != wayHashed {
+		return f
+	}
+	return io.MultiWriter(f, sha256.New())
 }
 
 func s3Client(o objects) *s3.Client {
@@ -76,7 +97,7 @@ func (c s3Objects) put(ctx context.Context, key string, f *os.File, size int64) 
 		_, err := c.manager.UploadObject(ctx, &transfermanager.UploadObjectInput{Bucket: &c.at.bucket, Key: &key, Body: f})
 		return err
 	}
-	_, err := c.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &c.at.bucket, Key: &key, Body: f, ContentLength: &size},
+	_, err := c.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &c.at.bucket, Key: &key, Body: source(f, c.way), ContentLength: &size},
 		s3.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware))
 	return err
 }
@@ -92,7 +113,7 @@ func (c s3Objects) get(ctx context.Context, key string, f *os.File, _ int64) err
 		return err
 	}
 	defer out.Body.Close()
-	_, err = io.Copy(f, out.Body)
+	_, err = io.Copy(sink(f, c.way), out.Body)
 	return err
 }
 
@@ -116,7 +137,7 @@ func (c azureClient) put(ctx context.Context, key string, f *os.File, _ int64) e
 		_, err := b.UploadFile(ctx, f, nil)
 		return err
 	}
-	_, err := b.Upload(ctx, streaming.NopCloser(f), nil)
+	_, err := b.Upload(ctx, streaming.NopCloser(source(f, c.way)), nil)
 	return err
 }
 
@@ -131,7 +152,7 @@ func (c azureClient) get(ctx context.Context, key string, f *os.File, _ int64) e
 		return err
 	}
 	defer out.Body.Close()
-	_, err = io.Copy(f, out.Body)
+	_, err = io.Copy(sink(f, c.way), out.Body)
 	return err
 }
 

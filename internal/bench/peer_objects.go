@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,6 +25,7 @@ func runObjects(ctx context.Context, from, to place, options []string) error {
 	streams := flags.Int("streams", 4, "how many objects at a time")
 	like := flags.String("like", "", "the layout whose blobs are moved, if they are not those of the source")
 	without := flags.String("without", "", "a layout whose blobs are left out")
+	ref := flags.Bool("ref", false, "read the ref first and write it last, as an export does")
 	if err := flags.Parse(options); err != nil {
 		return err
 	}
@@ -39,17 +41,48 @@ func runObjects(ctx context.Context, from, to place, options []string) error {
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(*streams)
-	for _, d := range blobs {
-		group.Go(func() error {
-			if from.layout != "" {
-				return putFile(ctx, c, from, d)
-			}
-			return getFile(ctx, c, to, d)
-		})
+	move := func() error {
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(*streams)
+		for _, d := range blobs {
+			group.Go(func() error {
+				if from.layout != "" {
+					return putFile(ctx, c, from, d)
+				}
+				return getFile(ctx, c, to, d)
+			})
+		}
+		return group.Wait()
 	}
-	return group.Wait()
+	if *ref {
+		return withRef(ctx, c, move)
+	}
+	return move()
+}
+
+// withRef reads the ref, does what it is given, and writes the ref.
+func withRef(ctx context.Context, c client, do func() error) error {
+	f, err := os.CreateTemp("", "larder-bench-ref-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	const key = "manifests/" + refName
+	if err := c.get(ctx, key, f, -1); err != nil {
+		return err
+	}
+	size, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return c.put(ctx, key, f, size)
 }
 
 // blobsOf returns the layers of the cache in a layout, the largest first.

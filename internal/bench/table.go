@@ -11,20 +11,27 @@ import (
 // printTable prints what was measured for a task, in Markdown.
 func printTable(out io.Writer, t task, r results) {
 	fmt.Fprintf(out, "\n### %s\n\n", t.title)
-	fmt.Fprintln(out, "| | median s | range s | larder takes | requests | CPU s | heap MiB |")
-	fmt.Fprintln(out, "|---|---|---|---|---|---|---|")
+	columns := []string{"", "median s", "range s", "larder takes", "requests", "CPU s", "heap MiB"}
+	if t.store != nil {
+		columns = append(columns, "server's CPU s")
+	}
+	fmt.Fprintf(out, "| %s |\n%s|\n", strings.Join(columns, " | "), strings.Repeat("|---", len(columns)))
 	ours := r.samples[t.peers[0].name]
 	for _, p := range t.peers {
 		samples := r.samples[p.name]
 		if len(samples) == 0 {
-			fmt.Fprintf(out, "| %s | %s | | | | | |\n", p.name, p.absent)
+			fmt.Fprintf(out, "| %s | %s %s\n", p.name, p.absent, strings.Repeat("| ", len(columns)-1))
 			continue
 		}
 		all := walls(samples)
-		fmt.Fprintf(out, "| %s | %s | %s | %.2f x | %s | %s | %d |\n", p.name,
+		fmt.Fprintf(out, "| %s | %s | %s | %.2f x | %s | %s | %d |", p.name,
 			seconds(median(all)), spread(all), ratio(ours, samples), requestsText(r.requests[p.name]),
 			seconds(time.Duration(largest(samples, func(s sample) int64 { return int64(s.cpu) }))),
 			largest(samples, func(s sample) int64 { return s.heap })>>20)
+		if t.store != nil {
+			fmt.Fprintf(out, " %s |", seconds(time.Duration(largest(samples, func(s sample) int64 { return int64(s.server) }))))
+		}
+		fmt.Fprintln(out)
 	}
 }
 

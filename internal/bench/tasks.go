@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // task is something to copy.
@@ -39,6 +40,14 @@ func (t task) broken(r results) error {
 		}
 	}
 	return errors.Join(all...)
+}
+
+// serverCPU is the processor time that the object store has taken so far.
+func (t task) serverCPU() time.Duration {
+	if t.store == nil {
+		return 0
+	}
+	return t.store.cpu()
 }
 
 // goal says how long a peer may take beside another one.
