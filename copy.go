@@ -9,6 +9,8 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/blob/compress"
+	"github.com/larder-build/larder/manifest"
 	"github.com/larder-build/larder/manifest/buildkit"
 )
 
@@ -25,6 +27,10 @@ type CopyOptions struct {
 	// SkipBroken copies a cache of which blobs are missing or corrupt, without
 	// the records that need them. By default that is an error.
 	SkipBroken bool
+	// Recompress says which layers are to be compressed anew. Their blobs, and
+	// with them the document, get other digests; records stay, and diffIDs too but
+	// for estargz. Without it layers are not changed.
+	Recompress Recompression
 	// Strict is that of ExportOptions.
 	Strict bool
 	// RefreshAge, ReadLimit, Now and Progress are those of ExportOptions.
@@ -44,7 +50,7 @@ func (o CopyOptions) export() ExportOptions {
 
 // Copy makes each destination's ref point to the cache that the source has.
 // Each blob is read once, however many destinations lack it, and is verified
-// on the way; layers are not changed.
+// on the way; layers are not changed, unless Recompress says so.
 //
 // The copy is a mirror: the document has the same bytes, and so the same
 // digest, unless the destination keeps caches in another form. What the ref
@@ -57,7 +63,7 @@ func (o CopyOptions) export() ExportOptions {
 // An image with inline cache is copied as an image to stores that can hold
 // one, and as a plain cache to others.
 func Copy(ctx context.Context, from Target, to []Target, opts CopyOptions) (*Report, error) {
-	if err := errors.Join(from.check(), checkTargets(to)); err != nil {
+	if err := errors.Join(from.check(), checkTargets(to), opts.Recompress.check()); err != nil {
 		return &Report{Schema: Schema}, err
 	}
 	report := newReport(to...)
@@ -74,6 +80,7 @@ func Copy(ctx context.Context, from Target, to []Target, opts CopyOptions) (*Rep
 		report.Degradations = append(report.Degradations, Degradation{Kind: DocumentDamaged, Target: from.String(), Blob: p.Blob, Detail: p.Detail})
 	}
 	c := &copying{from: from, source: found, opts: opts, report: report}
+	c.changed, c.others = opts.Recompress.changed(found.Manifest)
 	return report, c.run(ctx, to)
 }
 
@@ -83,6 +90,10 @@ type copying struct {
 	source *loaded
 	opts   CopyOptions
 	report *Report
+	// changed are the layers whose compression is to change, others the blobs of
+	// the other layers.
+	changed []manifest.Layer
+	others  []blob.Descriptor
 }
 
 func (c *copying) run(ctx context.Context, to []Target) error {
@@ -94,9 +105,16 @@ func (c *copying) run(ctx context.Context, to []Target) error {
 	if err := transfer.send(ctx, parcels(wanted, e.destinations())); err != nil {
 		return e.outcome(err)
 	}
+	r := &recompressing{Recompression: c.opts.Recompress, transfer: transfer, source: c.from.Backend, to: e.destinations(), made: make(map[blob.Digest]compress.Layer)}
+	if err := r.run(ctx, c.changed); err != nil {
+		return e.outcome(err)
+	}
 	kept := e.withoutLost(transfer)
 	if len(transfer.lost) > 0 && !c.opts.SkipBroken {
 		return e.outcome(c.broken(transfer))
+	}
+	if len(c.changed) > 0 {
+		kept, c.report.Recompressed = r.rewrite(kept), r.total(c.changed)
 	}
 	exact := len(transfer.lost) == 0 && len(c.source.Problems) == 0
 	e.each(func(p *publisher) error {
@@ -110,14 +128,19 @@ func (c *copying) run(ctx context.Context, to []Target) error {
 
 // plan returns the layers' blobs that a destination lacks.
 func (c *copying) plan(ctx context.Context, p *publisher, t *transfer) ([]blob.Descriptor, error) {
-	blobs := c.source.Manifest.Blobs()
 	if c.mirrors(p) {
 		return c.planMirror(ctx, p, t)
 	}
-	if c.source.Encoding == buildkit.Inline && p.opts.Encoding == "" {
+	if len(c.changed) > 0 && p.attaches() {
+		return nil, fmt.Errorf("%w: an image keeps its layers, and a cache in it those of the image: its compression cannot be changed", backend.ErrInvalid)
+	}
+	if p.opts.Encoding == "" && c.source.Encoding == buildkit.Inline {
 		p.opts.Encoding = buildkit.Encoding(p.Backend.Info().Encoding)
 	}
-	return p.plan(ctx, blobs, t)
+	if p.opts.Encoding == "" && !c.opts.Merge && c.holds(p) {
+		p.opts.Encoding = c.source.Encoding
+	}
+	return p.plan(ctx, c.others, t)
 }
 
 // planMirror reads the destination's ref and returns the blobs to be sent.
@@ -151,9 +174,15 @@ func (c *copying) blobs() []blob.Descriptor {
 
 // mirrors reports whether the destination gets the very document of the source.
 func (c *copying) mirrors(p *publisher) bool {
-	if c.opts.Merge || p.attaches() || p.opts.Encoding != "" && p.opts.Encoding != c.source.Encoding {
+	if len(c.changed) > 0 || c.opts.Merge || p.attaches() || p.opts.Encoding != "" && p.opts.Encoding != c.source.Encoding {
 		return false
 	}
+	return c.holds(p)
+}
+
+// holds reports whether a destination's kind of store can hold the encoding of
+// the source.
+func (c *copying) holds(p *publisher) bool {
 	flatStore := p.Backend.Info().Encoding == string(buildkit.Flat)
 	return flatStore == (c.source.Encoding == buildkit.Flat)
 }

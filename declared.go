@@ -30,3 +30,12 @@ func tarSize(l manifest.Layer) int64 {
 	}
 	return size
 }
+
+// declared returns the bounds for decompressing a layer: by its declared size, if
+// it has one and the caller has no bounds of its own.
+func declared(l manifest.Layer, opts compress.Options) compress.Options {
+	if size := tarSize(l); size > 0 && opts == (compress.Options{}) {
+		return compress.Options{MaxExpansion: -1, MaxSize: size}
+	}
+	return opts
+}

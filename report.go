@@ -20,6 +20,8 @@ type Report struct {
 	Targets []*TargetReport `json:"targets,omitempty"`
 	// Sources has an entry for each target that was read, in the order given.
 	Sources []*SourceReport `json:"sources,omitempty"`
+	// Recompressed counts the layers of a copy that were compressed anew.
+	Recompressed *Recompressed `json:"recompressed,omitempty"`
 	// Degradations are what went less well than it should have, beyond what
 	// concerns a single target.
 	Degradations []Degradation `json:"degradations,omitempty"`

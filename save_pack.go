@@ -133,8 +133,7 @@ func (p *packing) make(ctx context.Context, i int) (err error) {
 			p.step(StepFailed, i)
 		}
 	}()
-	entries := p.packs[i].Entries
-	out, err := newSpool(p.opts.TempDir, entries)
+	out, err := newSpool(p.opts.TempDir, p.bytes(i), spoolMemory)
 	if err != nil {
 		return err
 	}
@@ -198,11 +197,15 @@ func (p *packing) step(kind StepKind, i int) {
 	if p.opts.Export.Progress == nil {
 		return
 	}
-	var size int64
+	p.opts.Export.Progress.step(kind, p.position, p.name(i), p.bytes(i))
+}
+
+// bytes is the size of the files of a layer.
+func (p *packing) bytes(i int) (size int64) {
 	for j := range p.packs[i].Entries {
 		size += p.packs[i].Entries[j].Size
 	}
-	p.opts.Export.Progress.step(kind, p.position, p.name(i), size)
+	return size
 }
 
 // name tells a layer apart from others while its digest is not known.

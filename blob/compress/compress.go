@@ -57,6 +57,12 @@ const (
 	foreign          = "application/vnd.docker.image.rootfs.foreign.diff."
 )
 
+// IsForeign reports whether a media type is that of a layer that must not be
+// pushed to just any registry.
+func IsForeign(mediaType string) bool {
+	return strings.HasPrefix(mediaType, nonDistributable) || strings.HasPrefix(mediaType, foreign)
+}
+
 // OfMediaType returns the compression that a media type stands for; ok is false
 // if it is not that of a tar layer.
 func OfMediaType(mediaType string) (c Compression, ok bool) {

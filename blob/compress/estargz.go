@@ -66,6 +66,20 @@ func (e *eStargz) abort() {
 	<-e.ended
 }
 
+// IsEStargz reports whether the annotations of a gzip layer are those of one that
+// is an eStargz layer too.
+func IsEStargz(annotations map[string]string) bool {
+	_, ok := annotations[estargz.TOCJSONDigestAnnotation]
+	return ok
+}
+
+// DropAnnotations removes those annotations that are about a layer's being an
+// eStargz layer.
+func DropAnnotations(annotations map[string]string) {
+	delete(annotations, estargz.TOCJSONDigestAnnotation)
+	delete(annotations, estargz.StoreUncompressedSizeAnnotation)
+}
+
 // describe corrects what the index has changed and adds the annotations by
 // which a reader finds the index and sizes the layer that it was made from.
 func (e *eStargz) describe(layer *Layer) {
@@ -73,6 +87,7 @@ func (e *eStargz) describe(layer *Layer) {
 		estargz.TOCJSONDigestAnnotation:         e.toc.String(),
 		estargz.StoreUncompressedSizeAnnotation: strconv.FormatInt(layer.UncompressedSize, 10),
 	}
+	layer.tar = layer.DiffID
 	layer.DiffID = blob.Digest(e.writer.DiffID())
 	layer.UncompressedSize = e.content.n
 }

@@ -1,6 +1,7 @@
 package compress
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -25,6 +26,24 @@ func writeNote(dst io.Writer, note []byte) error {
 	frame = binary.LittleEndian.AppendUint32(frame, uint32(len(note)))
 	_, err := dst.Write(append(frame, note...))
 	return err
+}
+
+// maxNote is how long a note may be, in bytes, to be taken along when a layer is
+// compressed anew.
+const maxNote = 16 << 20
+
+// takeNote reads the note of a layer and returns what follows.
+func takeNote(src io.Reader) (rest io.Reader, note []byte, err error) {
+	in := bufio.NewReader(src)
+	header, err := in.Peek(noteHeader)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, nil, err
+	}
+	if len(header) < noteHeader || binary.LittleEndian.Uint32(header) != noteMagic || binary.LittleEndian.Uint32(header[4:]) > maxNote {
+		return in, nil, nil
+	}
+	note, err = ReadNote(in, maxNote)
+	return in, note, err
 }
 
 // ReadNote returns the note at the beginning of a layer, or nil if it has none.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -51,5 +52,31 @@ func TestReadNoteOfLayersWithoutAndDamaged(t *testing.T) {
 		if got, err := compress.ReadNote(tt.src, 100); !errors.Is(err, tt.want) || got != nil {
 			t.Errorf("%s: ReadNote() = %q, %v, want %v", tt.name, got, err, tt.want)
 		}
+	}
+}
+
+// TestRecompressKeepsNotes takes the note of a zstd layer along, whatever its
+// beginning looks like.
+func TestRecompressKeepsNotes(t *testing.T) {
+	data, note := text(10_000), []byte("what is in the layer")
+	for _, note := range [][]byte{note, nil} {
+		out, layer := written(t, compress.Zstd, data, 1000, compress.WriterOptions{Note: note})
+		var again bytes.Buffer
+		got, err := compress.Recompress(t.Context(), &again, bytes.NewReader(out), compress.Zstd, compress.Options{}, compress.WriterOptions{Level: 19})
+		if err != nil || got.DiffID != layer.DiffID || got.TarDiffID() != layer.DiffID {
+			t.Fatalf("Recompress() = %+v, %v, want the diffID %s", got, err, layer.DiffID)
+		}
+		if kept, err := compress.ReadNote(bytes.NewReader(again.Bytes()), 100); err != nil || !bytes.Equal(kept, note) {
+			t.Errorf("ReadNote() = %q, %v, want %q", kept, err, note)
+		}
+	}
+	for _, short := range []string{"", "tar"} {
+		if _, err := compress.Recompress(t.Context(), io.Discard, strings.NewReader(short), compress.Zstd, compress.Options{}, compress.WriterOptions{}); err != nil {
+			t.Errorf("Recompress(%q) = %v", short, err)
+		}
+	}
+	broken := errors.New("cable cut")
+	if _, err := compress.Recompress(t.Context(), io.Discard, iotest.ErrReader(broken), compress.Zstd, compress.Options{}, compress.WriterOptions{}); !errors.Is(err, broken) {
+		t.Errorf("Recompress() = %v, want %v", err, broken)
 	}
 }

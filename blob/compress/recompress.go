@@ -7,9 +7,15 @@ import (
 
 // Recompress reads a layer in any compression from src and writes it with
 // compression c to dst. The tar, and with it the diffID, stays as it is, but
-// for EStargz. Errors are those of [Reader] and [Writer]; the context ends it
+// for EStargz. The note of a zstd layer stays too, if c is Zstd. Errors are those of [Reader] and [Writer]; the context ends it
 // between two reads.
 func Recompress(ctx context.Context, dst io.Writer, src io.Reader, c Compression, bounds Options, opts WriterOptions) (Layer, error) {
+	if c == Zstd && opts.Note == nil {
+		var err error
+		if src, opts.Note, err = takeNote(src); err != nil {
+			return Layer{}, err
+		}
+	}
 	r, err := NewReader(src, bounds)
 	if err != nil {
 		return Layer{}, err

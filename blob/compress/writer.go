@@ -1,6 +1,7 @@
 package compress
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -181,7 +182,15 @@ type Layer struct {
 	DiffID blob.Digest
 	// UncompressedSize is the size of the uncompressed tar in bytes.
 	UncompressedSize int64
+
+	// tar is the digest of the tar that was written, if another one was made of
+	// it.
+	tar blob.Digest
 }
+
+// TarDiffID is the digest of the tar that was written. It is another one than
+// DiffID if the layer is an eStargz layer, which has an index in its tar.
+func (l Layer) TarDiffID() blob.Digest { return cmp.Or(l.tar, l.DiffID) }
 
 // Layer returns what was written, after Close.
 func (w *Writer) Layer() Layer {

@@ -28,13 +28,17 @@ A destination of type=inline is an image that is there: it keeps its layers and
 gets those records of the cache whose results they are, in place of what cache
 it had or, with --merge, beside it. Its digest changes.
 
+With --compression layers that are not compressed are; --force-compression also
+changes those of another compression, and with a level, as in zstd:19, all. Blobs
+and manifest then have other digests; BuildKit finds the same steps in the copy.
+
 With --scope the locations are bases without a ref: the source is the first scope
 that the build may read and that has a cache, and the destinations are the scopes
 that it writes. "larder scope" shows them.`
 
 // copyCommand returns "larder copy".
 func (a *app) copyCommand() *cobra.Command {
-	var from, encoding string
+	var from, encoding, compression string
 	var to []string
 	var opts larder.CopyOptions
 	s := &scoping{}
@@ -44,6 +48,12 @@ func (a *app) copyCommand() *cobra.Command {
 			if opts.Encoding, err = parseEncoding(encoding); err != nil {
 				return err
 			}
+			if opts.Recompress.Compression, opts.Recompress.Level, err = parseCompression(compression); err != nil {
+				return err
+			}
+			if opts.Recompress.Force && compression == "" {
+				return usagef("--force-compression: want --compression as well")
+			}
 			return a.copy(ctx, s, from, to, opts)
 		})
 	flags := cmd.Flags()
@@ -51,6 +61,8 @@ func (a *app) copyCommand() *cobra.Command {
 	flags.StringArrayVar(&to, "to", nil, "`LOCATION` to copy to; may be repeated, and name several refs")
 	flags.BoolVar(&opts.Merge, "merge", false, "add to what the destinations have instead of replacing it")
 	flags.BoolVar(&opts.SkipBroken, "skip-broken", false, "copy what is whole of a cache that lacks blobs")
+	flags.StringVar(&compression, "compression", "", "`TYPE[:LEVEL]` for layers that are not compressed: zstd, gzip, estargz or uncompressed")
+	flags.BoolVar(&opts.Recompress.Force, "force-compression", false, "change layers of another compression too, and with a LEVEL all")
 	addWriteFlags(cmd, &encoding, &opts.Strict)
 	s.addScopeFlags(cmd)
 	a.requireLocations(cmd, "from", "to")
@@ -136,6 +148,9 @@ func (a *app) report(r *larder.Report, took time.Duration, err error) error {
 		return err
 	}
 	return errors.Join(err, a.answer(nil, func(w io.Writer) {
+		if c := r.Recompressed; c != nil {
+			_, _ = fmt.Fprintf(w, "recompressed %s: %s to %s\n", count(c.Blobs, "layer"), bytesText(c.Before), bytesText(c.After))
+		}
 		for _, t := range r.Targets {
 			a.summary(w, t, took)
 		}

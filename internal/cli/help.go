@@ -134,6 +134,8 @@ copy, merge
   sources[]  (merge) {source, ref, digest, records, layers, lost, serves (results
              that no source before it has), error}
   degradations[]  {kind, target, blob, detail}
+  recompressed  (copy) {blobs, before, after}: of layers that were compressed
+             anew, with their bytes
 
 diff
   schema, equal

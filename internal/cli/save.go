@@ -35,10 +35,10 @@ func (a *app) saveCommand() *cobra.Command {
 	s := &scoping{}
 	cmd := a.command("save --to LOCATION [--to LOCATION]... --key KEY [flags] PATH...", "Store directories under a key", saveHelp, cobra.MinimumNArgs(1),
 		func(ctx context.Context, paths []string) error {
-			if err := parseCompression(compression, &opts); err != nil {
+			var err error
+			if opts.Compression, opts.Level, err = parseCompression(compression); err != nil {
 				return err
 			}
-			var err error
 			if opts.MaxAge, err = parseAge(maxAge); err != nil {
 				return err
 			}
@@ -67,23 +67,20 @@ func (a *app) saveCommand() *cobra.Command {
 }
 
 // parseCompression reads "zstd:3".
-func parseCompression(text string, opts *larder.SaveOptions) error {
+func parseCompression(text string) (c compress.Compression, level int, err error) {
 	if text == "" {
-		return nil
+		return "", 0, nil
 	}
-	name, level, leveled := strings.Cut(text, ":")
-	opts.Compression = compress.Compression(name)
+	name, number, leveled := strings.Cut(text, ":")
 	if leveled {
-		n, err := strconv.Atoi(level)
-		if err != nil {
-			return usagef("--compression: %q: want TYPE:LEVEL, such as zstd:3", text)
+		if level, err = strconv.Atoi(number); err != nil {
+			return "", 0, usagef("--compression: %q: want TYPE:LEVEL, such as zstd:3", text)
 		}
-		opts.Level = n
 	}
-	if err := compress.CheckLevel(opts.Compression, opts.Level); err != nil {
-		return usagef("--compression: %w", err)
+	if err := compress.CheckLevel(compress.Compression(name), level); err != nil {
+		return "", 0, usagef("--compression: %w", err)
 	}
-	return nil
+	return compress.Compression(name), level, nil
 }
 
 // parseAge reads "30d", "2w" or what Go has for durations; "" is no bound.
