@@ -16,7 +16,8 @@ import (
 // On one store nothing but documents is read and written: the source's manifest
 // is reason enough to believe that its blobs are there. Where blobs grow old and
 // the manifest is no longer recent, they are asked for and renewed. Between
-// stores it is a copy that merges.
+// stores it is a copy that merges. A store that keeps scopes apart by itself, as
+// GitHub's cache does, gives ErrDenied with its rule.
 func Promote(ctx context.Context, from, to Target, opts ExportOptions) (*Report, error) {
 	if err := checkPromotion(from, to); err != nil {
 		return &Report{Schema: Schema}, err
@@ -45,6 +46,9 @@ func checkPromotion(from, to Target) error {
 	}
 	if sameStore(from.Backend, to.Backend) && from.Ref == to.Ref {
 		return fmt.Errorf("%w: %s cannot be promoted to itself", backend.ErrInvalid, from)
+	}
+	if rule := to.Backend.Info().Isolation; rule != "" && sameStore(from.Backend, to.Backend) {
+		return fmt.Errorf("%w: %s cannot be promoted to %s: %s", backend.ErrDenied, from, to, rule)
 	}
 	return nil
 }

@@ -160,6 +160,31 @@ func TestPromoteInvalid(t *testing.T) {
 	}
 }
 
+// isolated is a store that keeps scopes apart.
+type isolated struct{ backend.Backend }
+
+func (b isolated) Info() backend.Info {
+	info := b.Backend.Info()
+	info.Isolation = "each to his own"
+	return info
+}
+
+func TestPromoteIsolated(t *testing.T) {
+	b := isolated{mem.New()}
+	from, to := larder.Target{Backend: b, Ref: "feature"}, larder.Target{Backend: b, Ref: "main"}
+	export(t, cacheOf(t, "base"), from)
+	if err := promoteError(t, from, to); !errors.Is(err, backend.ErrDenied) || !strings.Contains(err.Error(), "each to his own") {
+		t.Errorf("Promote() = %v, want ErrDenied with the rule", err)
+	}
+	if _, err := b.GetRef(t.Context(), "main"); !errors.Is(err, backend.ErrNotFound) {
+		t.Errorf("GetRef(main) = %v after a promotion that was denied, want ErrNotFound", err)
+	}
+	// To another store it is a copy.
+	if err := promoteError(t, from, larder.Target{Backend: openRegistry(t, registrytest.New(t, registrytest.Options{}), "cache"), Ref: "main"}); err != nil {
+		t.Errorf("Promote(to another store) = %v, want nil", err)
+	}
+}
+
 func promoteError(tb testing.TB, from, to larder.Target) error {
 	tb.Helper()
 	_, err := larder.Promote(tb.Context(), from, to, larder.ExportOptions{})

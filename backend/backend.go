@@ -178,6 +178,10 @@ type Info struct {
 	// MaxDocumentSize is the largest document of a ref in bytes, or 0 for
 	// [MaxDocumentSize].
 	MaxDocumentSize int64
+	// Isolation is the rule, for people, by which the store keeps the refs of
+	// scopes apart, so that nobody can read those of one and write those of
+	// another; "" if it is up to credentials who can. Promotions are denied there.
+	Isolation string
 }
 
 // Capabilities says what a store can do beyond Stat, Open, Put, GetRef and an

@@ -87,6 +87,20 @@ type Backend struct {
 
 var _ backend.Backend = (*Backend)(nil)
 
+// isolation is GitHub's rule, in the words of a promotion that is denied.
+//
+// Source: docs.github.com/actions/reference/workflows-and-actions/dependency-caching,
+// "Restrictions for accessing a cache".
+const isolation = "GitHub isolates caches by branch: a run reads those of its own branch, of its pull request's base and of the default branch, " +
+	"and writes its own branch's alone; have a run on the destination's branch export its cache"
+
+// Info implements [backend.Backend].
+func (b *Backend) Info() backend.Info {
+	info := b.Backend.Info()
+	info.Isolation = isolation
+	return info
+}
+
 // Open returns a backend for the service. No request is sent, and the context
 // has no part in the life of the backend. Malformed options give ErrInvalid.
 func Open(ctx context.Context, opts Options) (*Backend, error) {
