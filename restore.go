@@ -265,8 +265,12 @@ func (u *unpacking) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := archive.Settle(u.Path, now.Entries); err != nil {
-		return err
+	// Directories that were only moved into by others, or lost something, have
+	// changed without having been written.
+	if u.Present.Blobs > 0 || len(u.Removed) > 0 {
+		if err := archive.Settle(u.Path, now.Entries); err != nil {
+			return err
+		}
 	}
 	if err := u.memory.store(now); err != nil {
 		u.found.forgot(u.Path, err)

@@ -139,7 +139,7 @@ func (s *stage) layer(ctx context.Context, l *Layer, i int) (err error) {
 		return err
 	}
 	defer content.Close()
-	w := &unpacker{ctx: ctx, stage: s, layer: i, hides: !l.Disjoint, dirs: handles{top: s.root}}
+	w := &unpacker{ctx: ctx, stage: s, layer: i, hides: !l.Disjoint, dirs: handles{top: &place{Root: s.root}}}
 	defer w.dirs.close()
 	if err := w.unpack(content); err != nil {
 		return err

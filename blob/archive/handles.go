@@ -14,14 +14,42 @@ import (
 // looking a path up from the top would cost a system call for each of its parts,
 // and the names of a layer come in the order of a walk.
 type handles struct {
-	top   *os.Root
-	names []string
-	roots []*os.Root
+	top    *place
+	names  []string
+	places []*place
+}
+
+// place is an open directory.
+type place struct {
+	*os.Root
+	self *os.File
+	fd   int // of self: to ask for it costs a system call each time
+}
+
+// descriptor returns that of the directory. It is valid until the place is
+// closed.
+func (p *place) descriptor() (int, error) {
+	if p.self == nil {
+		f, err := p.Open(".")
+		if err != nil {
+			return -1, err
+		}
+		p.self, p.fd = f, int(f.Fd()) //nolint:gosec // descriptors are small
+	}
+	return p.fd, nil
+}
+
+// release closes the descriptor, but not the root.
+func (p *place) release() {
+	if p.self != nil {
+		_ = p.self.Close() // it was not written to
+		p.self = nil
+	}
 }
 
 // open returns a directory, given its path below the top; "" is the top. What
 // is missing is made if create says so.
-func (h *handles) open(dir string, create bool) (*os.Root, error) {
+func (h *handles) open(dir string, create bool) (*place, error) {
 	var parts []string
 	if dir != "" {
 		parts = strings.Split(dir, "/")
@@ -32,18 +60,18 @@ func (h *handles) open(dir string, create bool) (*os.Root, error) {
 	}
 	h.shrink(common)
 	for _, name := range parts[common:] {
-		root, err := openBelow(h.last(), name, create)
+		root, err := openBelow(h.last().Root, name, create)
 		if err != nil {
 			return nil, err
 		}
-		h.names, h.roots = append(h.names, name), append(h.roots, root)
+		h.names, h.places = append(h.names, name), append(h.places, &place{Root: root})
 	}
 	return h.last(), nil
 }
 
-func (h *handles) last() *os.Root {
-	if n := len(h.roots); n > 0 {
-		return h.roots[n-1]
+func (h *handles) last() *place {
+	if n := len(h.places); n > 0 {
+		return h.places[n-1]
 	}
 	return h.top
 }
@@ -69,10 +97,15 @@ func openBelow(at *os.Root, name string, create bool) (*os.Root, error) {
 }
 
 func (h *handles) shrink(depth int) {
-	for i := depth; i < len(h.roots); i++ {
-		_ = h.roots[i].Close()
+	for _, p := range h.places[depth:] {
+		p.release()
+		_ = p.Close()
 	}
-	h.names, h.roots = h.names[:depth], h.roots[:depth]
+	h.names, h.places = h.names[:depth], h.places[:depth]
 }
 
-func (h *handles) close() { h.shrink(0) }
+// close closes all but the top, which is the caller's.
+func (h *handles) close() {
+	h.shrink(0)
+	h.top.release()
+}

@@ -220,13 +220,16 @@ func isASCII(s string) bool {
 	return true
 }
 
+// specials are the bits beside the permissions, in package fs and in a tar.
+var specials = [...]struct {
+	mode fs.FileMode
+	bit  int64
+}{{fs.ModeSetuid, 0o4000}, {fs.ModeSetgid, 0o2000}, {fs.ModeSticky, 0o1000}}
+
 // permissions are the bits of a tar's mode field.
 func permissions(mode fs.FileMode) int64 {
 	bits := int64(mode.Perm())
-	for _, special := range []struct {
-		mode fs.FileMode
-		bit  int64
-	}{{fs.ModeSetuid, 0o4000}, {fs.ModeSetgid, 0o2000}, {fs.ModeSticky, 0o1000}} {
+	for _, special := range specials {
 		if mode&special.mode != 0 {
 			bits |= special.bit
 		}

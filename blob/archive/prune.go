@@ -46,7 +46,7 @@ func Settle(dir string, entries []Entry) error {
 		return err
 	}
 	defer root.Close()
-	dirs := handles{top: root}
+	dirs := handles{top: &place{Root: root}}
 	defer dirs.close()
 	for i := len(entries) - 1; i >= 0; i-- {
 		if !entries[i].Mode.IsDir() {
@@ -69,17 +69,21 @@ func settle(dirs *handles, e *Entry) error {
 	if err != nil {
 		return err
 	}
-	if info.Mode() != e.Mode {
+	chmod, chtimes := info.Mode() != e.Mode, !info.ModTime().Equal(e.ModTime)
+	if chmod {
 		err = at.Chmod(name, e.Mode)
 	}
-	if !info.ModTime().Equal(e.ModTime) {
+	if chtimes {
 		err = errors.Join(err, at.Chtimes(name, time.Time{}, e.ModTime))
 	}
-	if err != nil {
-		return err
+	if chmod || chtimes {
+		if err != nil {
+			return err
+		}
+		if info, err = at.Lstat(name); err != nil {
+			return err
+		}
 	}
-	if info, err = at.Lstat(name); err == nil {
-		e.stat(info)
-	}
-	return err
+	e.stat(info)
+	return nil
 }

@@ -358,15 +358,17 @@ func (s *stage) linkTarget(e *Entry) error {
 	return s.target.RemoveAll(temp)
 }
 
-// directories sets the modes and times of directories, the deepest first.
+// directories sets the modes and times of directories, the deepest first, and
+// notes their state.
 func (s *stage) directories() error {
-	dirs := handles{top: s.target}
+	dirs := handles{top: &place{Root: s.target}}
 	defer dirs.close()
-	for _, e := range slices.Backward(s.entries) {
+	for i := len(s.entries) - 1; i >= 0; i-- {
+		e := &s.entries[i].Entry
 		if !e.Mode.IsDir() {
 			continue
 		}
-		if err := s.directory(&dirs, &e.Entry); err != nil {
+		if err := s.directory(&dirs, e); err != nil {
 			return fmt.Errorf("%s: %w", blob.Quote(e.Path), err)
 		}
 	}
@@ -384,11 +386,19 @@ func (s *stage) directory(dirs *handles, e *Entry) error {
 			return err
 		}
 	}
-	return at.Chtimes(name, e.ModTime, e.ModTime)
+	if err := at.Chtimes(name, e.ModTime, e.ModTime); err != nil {
+		return err
+	}
+	info, err := at.Lstat(name)
+	if err != nil {
+		return err
+	}
+	e.Mode, e.ModTime = info.Mode(), info.ModTime()
+	e.stat(info)
+	return nil
 }
 
-// restat notes the state of what the moves have changed: the moved files
-// themselves and the directories.
+// restat notes the state of the files that were changed when they were moved.
 func (s *stage) restat(moved []string) error {
 	changed := make(map[string]bool, len(moved))
 	for _, at := range moved {
@@ -397,12 +407,19 @@ func (s *stage) restat(moved []string) error {
 	for _, e := range s.links {
 		changed[e.Path], changed[e.Link] = true, true
 	}
+	dirs := handles{top: &place{Root: s.target}}
+	defer dirs.close()
 	for i := range s.entries {
 		e := &s.entries[i].Entry
-		if !changed[e.Path] && !e.Mode.IsDir() {
+		if !changed[e.Path] || e.Mode.IsDir() {
 			continue
 		}
-		info, err := s.target.Lstat(e.Path)
+		parent, name := split(e.Path)
+		at, err := dirs.open(parent, false)
+		if err != nil {
+			return err
+		}
+		info, err := at.Lstat(name)
 		if err != nil {
 			return err
 		}

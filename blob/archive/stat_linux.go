@@ -9,10 +9,13 @@ import (
 
 // stat fills in what the system knows of a file.
 func (e *Entry) stat(info fs.FileInfo) {
-	sys, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return
+	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+		e.statOf(sys)
 	}
+}
+
+// statOf does so where there is no FileInfo.
+func (e *Entry) statOf(sys *syscall.Stat_t) {
 	if e.Mode&fs.ModeDevice != 0 {
 		e.Major, e.Minor = unix.Major(sys.Rdev), unix.Minor(sys.Rdev)
 	}

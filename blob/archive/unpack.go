@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"strings"
 	"time"
@@ -187,16 +186,16 @@ func (u *unpacker) write(h *tar.Header, e *Entry, dir, name string, content io.R
 			err = u.create(at, e, name, h, content)
 		}
 	}
-	if err != nil {
+	if err != nil || e.Mode.IsRegular() {
 		return err
 	}
 	return u.finish(at, e, name, h)
 }
 
-func (u *unpacker) create(at *os.Root, e *Entry, name string, h *tar.Header, content io.Reader) error {
+func (u *unpacker) create(at *place, e *Entry, name string, h *tar.Header, content io.Reader) error {
 	switch mode := e.Mode; {
 	case mode.IsRegular():
-		return u.regular(at, e, name, isSparse(h), content)
+		return u.regular(at, e, name, h, content)
 	case e.Path == top:
 		return nil
 	case mode.IsDir():
@@ -212,24 +211,55 @@ func (u *unpacker) create(at *os.Root, e *Entry, name string, h *tar.Header, con
 	}
 }
 
-// regular writes a file.
-func (u *unpacker) regular(at *os.Root, e *Entry, name string, sparse bool, content io.Reader) error {
+// regular writes a file with all that belongs to it.
+func (u *unpacker) regular(at *place, e *Entry, name string, h *tar.Header, content io.Reader) error {
 	if err := u.stage.grow(e.Size); err != nil {
 		return err
 	}
-	f, err := at.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, e.Mode.Perm())
+	f, err := createFile(at, name, e.Mode)
 	if err != nil {
 		return err
 	}
-	if err = u.fill(f, e.Size, sparse, content); err == nil && u.stage.needsChmod(e.Mode) {
-		err = f.Chmod(e.Mode)
+	if err = u.fill(f, e.Size, isSparse(h), content); err == nil {
+		err = u.dress(f, e, h)
 	}
 	return errors.Join(err, f.Close())
 }
 
+// dress gives a file what it does not have from its making, and notes it.
+func (u *unpacker) dress(f *newFile, e *Entry, h *tar.Header) error {
+	opts := &u.stage.opts
+	if opts.Owners {
+		if err := f.chown(e.UID, e.GID); err != nil {
+			return err
+		}
+	}
+	// To change the owner takes the set-ID bits away.
+	if u.stage.needsChmod(e.Mode) {
+		if err := f.chmod(e.Mode); err != nil {
+			return err
+		}
+	}
+	if opts.Xattrs {
+		if err := f.setXattrs(h.PAXRecords); err != nil {
+			return err
+		}
+	}
+	if err := f.setTime(e.ModTime); err != nil {
+		return err
+	}
+	written := *e
+	if err := f.note(&written); err != nil {
+		return err
+	}
+	u.bytes += e.Size
+	u.entries = append(u.entries, staged{written, u.layer})
+	return nil
+}
+
 // fill writes the content of a file, leaving holes where a sparse file has
 // nothing but zeros.
-func (u *unpacker) fill(f *os.File, size int64, sparse bool, content io.Reader) error {
+func (u *unpacker) fill(f *newFile, size int64, sparse bool, content io.Reader) error {
 	for written := int64(0); written < size; {
 		if err := u.ctx.Err(); err != nil {
 			return err
@@ -239,7 +269,7 @@ func (u *unpacker) fill(f *os.File, size int64, sparse bool, content io.Reader) 
 			return err
 		}
 		if sparse && bytes.Equal(u.buf[:n], zeros[:n]) {
-			_, err = f.Seek(int64(n), io.SeekCurrent)
+			err = f.skip(int64(n))
 		} else {
 			_, err = f.Write(u.buf[:n])
 		}
@@ -249,7 +279,7 @@ func (u *unpacker) fill(f *os.File, size int64, sparse bool, content io.Reader) 
 		written += int64(n)
 	}
 	if sparse {
-		return f.Truncate(size)
+		return f.truncate(size)
 	}
 	return nil
 }
@@ -260,25 +290,20 @@ func isSparse(h *tar.Header) bool {
 	return pax || h.Typeflag == tar.TypeGNUSparse
 }
 
-// finish sets what a new file does not have from its making, and notes it.
-func (u *unpacker) finish(at *os.Root, e *Entry, name string, h *tar.Header) error {
+// finish does for what is no regular file what dress does for those.
+func (u *unpacker) finish(at *place, e *Entry, name string, h *tar.Header) error {
 	opts := &u.stage.opts
 	if opts.Owners {
 		if err := at.Lchown(name, e.UID, e.GID); err != nil {
 			return err
 		}
-		if e.Mode.IsRegular() && e.Mode&(fs.ModeSetuid|fs.ModeSetgid) != 0 {
-			if err := at.Chmod(name, e.Mode); err != nil { // chown has cleared them
+	}
+	if e.Mode.IsDir() {
+		if opts.Xattrs {
+			if err := setDirXattrs(at, name, h.PAXRecords); err != nil {
 				return err
 			}
 		}
-	}
-	if opts.Xattrs && (e.Mode.IsRegular() || e.Mode.IsDir()) {
-		if err := setXattrs(at, name, h.PAXRecords); err != nil {
-			return err
-		}
-	}
-	if e.Mode.IsDir() {
 		// Its mode and time come last, when all is in it.
 		u.entries = append(u.entries, staged{*e, u.layer})
 		return nil
@@ -290,7 +315,6 @@ func (u *unpacker) finish(at *os.Root, e *Entry, name string, h *tar.Header) err
 	if err != nil {
 		return err
 	}
-	u.bytes += e.Size
 	written := *e
 	written.ModTime = info.ModTime()
 	written.Mode = info.Mode()
@@ -300,7 +324,7 @@ func (u *unpacker) finish(at *os.Root, e *Entry, name string, h *tar.Header) err
 }
 
 // setTime sets when a file was changed; the time of access is now.
-func setTime(at *os.Root, name string, e *Entry) error {
+func setTime(at *place, name string, e *Entry) error {
 	if e.Mode&fs.ModeSymlink != 0 {
 		return setLinkTime(at, name, e.ModTime)
 	}
