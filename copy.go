@@ -44,7 +44,7 @@ type CopyOptions struct {
 func (o CopyOptions) export() ExportOptions {
 	return ExportOptions{
 		Overwrite: !o.Merge, Encoding: o.Encoding, Strict: o.Strict,
-		RefreshAge: o.RefreshAge, ReadLimit: o.ReadLimit, Now: o.Now, Progress: o.Progress,
+		RefreshAge: o.RefreshAge, ReadLimit: o.ReadLimit, Now: o.Now, Progress: o.Progress, insists: true,
 	}
 }
 

@@ -43,6 +43,9 @@ type ExportOptions struct {
 	Now func() time.Time
 	// Progress, if not nil, receives the steps of the transfer.
 	Progress Progress
+
+	// insists takes no write for omittable.
+	insists bool
 }
 
 func (o ExportOptions) withDefaults() ExportOptions {
@@ -69,7 +72,10 @@ func (o ExportOptions) withDefaults() ExportOptions {
 //
 // Blobs are stored first, then the documents, then the ref, so that the ref
 // never promises what is not there. Records whose blobs content does not give
-// are left out and noted as [BlobLost]. A manifest without results publishes
+// are left out and noted as [BlobLost]. So are, for a target that takes no more
+// writes from here, those that it has not taken, noted as [WriteOmitted]; a
+// target whose ref cannot be written for this reason is skipped, which is no
+// error: see [backend.Omittable]. A manifest without results publishes
 // nothing. A target that fails is left as it was and does not disturb the
 // others; the error joins those of all targets.
 func Export(ctx context.Context, m *manifest.Manifest, content Content, to []Target, opts ExportOptions) (*Report, error) {
@@ -90,7 +96,7 @@ func Export(ctx context.Context, m *manifest.Manifest, content Content, to []Tar
 // addTargets makes a publisher of each target.
 func (e *export) addTargets(to []Target) {
 	for i, t := range to {
-		p := &publisher{destination: destination{Target: t, index: i, report: e.report.Targets[i]}, opts: e.opts}
+		p := &publisher{destination: destination{Target: t, index: i, report: e.report.Targets[i], insists: e.opts.insists}, opts: e.opts}
 		p.opts.Encoding = cmp.Or(t.Encoding, e.opts.Encoding)
 		e.dests = append(e.dests, p)
 	}
@@ -134,7 +140,7 @@ func (e *export) carry(ctx context.Context, transfer *transfer, wanted map[*dest
 	if kept.IsEmpty() {
 		return e.skip("no result is left")
 	}
-	e.each(func(p *publisher) error { return p.publish(ctx, kept, transfer) })
+	e.each(func(p *publisher) error { return p.publishStored(ctx, kept, transfer) })
 	return e.outcome(nil)
 }
 
@@ -146,7 +152,9 @@ func (e *export) each(step func(*publisher) error) {
 			continue
 		}
 		running.Go(func() {
-			if err := step(p); err != nil {
+			if err := step(p); p.canOmit(err) {
+				p.skip(err)
+			} else if err != nil {
 				p.fail(err)
 			}
 		})

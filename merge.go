@@ -28,6 +28,7 @@ func Merge(ctx context.Context, from, to []Target, opts ExportOptions) (*Report,
 	if err := imported.sourceErrors(opts.SkipMissing); err != nil {
 		return imported, err
 	}
+	opts.insists = true
 	report, err := Export(ctx, manifest.Merge(found.Manifest), found, to, opts)
 	report.Sources = imported.Sources
 	report.Degradations = append(imported.Degradations, report.Degradations...)

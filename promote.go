@@ -22,6 +22,7 @@ func Promote(ctx context.Context, from, to Target, opts ExportOptions) (*Report,
 	if err := checkPromotion(from, to); err != nil {
 		return &Report{Schema: Schema}, err
 	}
+	opts.insists = true
 	report := newReport(to)
 	found, err := load(backend.WithTrace(ctx, report.Targets[0].trace()), from, opts.ReadLimit)
 	if err != nil {

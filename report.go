@@ -128,6 +128,9 @@ const (
 	// NotRemembered: the state of a directory could not be written down, so that
 	// its files are read the next time.
 	NotRemembered DegradationKind = "not-remembered"
+	// WriteOmitted: the store takes no more writes from here, and what was to be
+	// written is not there.
+	WriteOmitted DegradationKind = "write-omitted"
 	// NotRemoved: a corrupt blob could not be removed from the store, which
 	// therefore may take it for present.
 	NotRemoved DegradationKind = "not-removed"

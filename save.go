@@ -121,7 +121,12 @@ func Save(ctx context.Context, key string, dirs []Directory, to []Target, opts S
 	if err := s.prepare(dirs, to); err != nil {
 		return s.report, err
 	}
-	return s.report, s.run(ctx)
+	err := s.run(ctx)
+	if len(to) == 1 && backend.Omittable(err) {
+		s.publishing.dests[0].skip(err)
+		err = nil
+	}
+	return s.report, err
 }
 
 // save is one call of Save.

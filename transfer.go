@@ -35,11 +35,14 @@ type destination struct {
 	Target
 	index  int
 	report *TargetReport
+	// insists takes no write for omittable.
+	insists bool
 	// absent are the blobs that the store has said it does not have.
 	absent map[blob.Digest]bool
 
-	mu  sync.Mutex
-	err error
+	mu      sync.Mutex
+	err     error
+	omitted map[blob.Digest]error // blobs that the store takes no more
 }
 
 // lacks notes that the store does not have a blob. Blobs are asked for before
@@ -74,6 +77,27 @@ func (d *destination) failed() error {
 	return d.err
 }
 
+// canOmit reports whether a write has failed in a way that the target does
+// without.
+func (d *destination) canOmit(err error) bool { return !d.insists && backend.Omittable(err) }
+
+// omit notes that the store does not take a blob.
+func (d *destination) omit(b blob.Digest, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.omitted == nil {
+		d.omitted = make(map[blob.Digest]error)
+	}
+	d.omitted[b] = err
+}
+
+// omission returns why the store does not take a blob, or nil.
+func (d *destination) omission(b blob.Digest) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.omitted[b]
+}
+
 // parcel is a blob on its way to the destinations that need it.
 type parcel struct {
 	blob.Descriptor
@@ -92,11 +116,13 @@ func (s stop) at(b backend.Backend) bool {
 // settle tells the other destinations at the stop how it went for the first.
 func (s stop) settle(t *transfer, b blob.Descriptor, stored bool) {
 	for _, d := range s[1:] {
-		switch err := s[0].failed(); {
+		switch err, omitted := s[0].failed(), s[0].omission(b.Digest); {
 		case stored:
 			t.reuse(b, d)
 		case err != nil:
 			d.fail(err)
+		case omitted != nil:
+			d.omit(b.Digest, omitted)
 		}
 	}
 }
@@ -210,6 +236,8 @@ func (t *transfer) blame(ctx context.Context, b blob.Descriptor, source *metered
 		t.lose(b.Digest, source.fault())
 	case errors.Is(err, blob.ErrCorrupt):
 		t.lose(b.Digest, err)
+	case to.canOmit(err):
+		to.omit(b.Digest, err)
 	default:
 		to.fail(err)
 	}

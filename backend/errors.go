@@ -78,6 +78,11 @@ type Error struct {
 	Temporary bool
 	// RetryAfter is how long the store asked to wait before that, or 0.
 	RetryAfter time.Duration
+	// Omittable says that nothing is wrong but that the store takes this write
+	// from here no more: the credentials are meant for reading, or what they may
+	// write in a time is used up. Who caches on the side goes on without, and
+	// tells; who was asked to write fails.
+	Omittable bool
 }
 
 // Error describes the failure without any secret.
@@ -104,6 +109,13 @@ func (e *Error) Unwrap() []error {
 		}
 	}
 	return errs
+}
+
+// Omittable reports whether err is a write that a cache on the side can do
+// without, see [Error].
+func Omittable(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Omittable
 }
 
 // Temporary reports whether err is a failure that may pass, and how long the

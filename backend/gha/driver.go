@@ -3,6 +3,7 @@ package gha
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"github.com/larder-build/larder/backend"
 )
@@ -35,7 +36,7 @@ func DriverWith(defaults Options) backend.Driver {
 			{Name: "url_v2", Check: checkURL},
 			{Name: "token", Secret: true, Env: []string{envToken}},
 			{Name: "version", Check: checkVersion},
-			{Name: "timeout", Inert: true, Check: backend.Duration},
+			{Name: "timeout", Check: backend.Duration},
 			{Name: "repository", Inert: true},
 			{Name: "ghtoken", Inert: true, Secret: true},
 		}, backend.CommonAttrs()...),
@@ -50,6 +51,12 @@ func open(ctx context.Context, l backend.Location, o backend.OpenOptions, opts O
 	var err error
 	if opts.Version, opts.URL, err = opts.address(l, o.Getenv); err != nil {
 		return nil, &backend.Error{Op: "open", Backend: driverName, Kind: backend.Kind(err), Err: err}
+	}
+	if o.Getenv != nil {
+		opts.Mode = cmp.Or(o.Getenv(envMode), opts.Mode)
+	}
+	if patience, err := time.ParseDuration(l.Value("timeout")); err == nil {
+		opts.Patience = patience
 	}
 	opts.Token = cmp.Or(l.Value("token"), opts.Token)
 	if o.Transport != nil {

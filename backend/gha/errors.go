@@ -61,8 +61,8 @@ func refusal(resp *http.Response, now time.Time) error {
 	e := &ResponseError{Host: resp.Request.URL.Host, Status: resp.StatusCode}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // what there is has to do
 	e.Code, e.Message = reasonIn(body)
-	f := &bucket.Failure{Err: e, RetryAfter: retryAfter(resp.Header, now)}
-	f.Kind, f.Temporary = kindOf(e)
+	f := judge(e)
+	f.RetryAfter = retryAfter(resp.Header, now)
 	return f
 }
 
@@ -100,29 +100,32 @@ const (
 // retired is a part of what github.com says of the first version.
 const retired = "legacy service is shutting down"
 
-// kindOf returns what a refusal means, and sets its hint.
-func kindOf(e *ResponseError) (kind error, temporary bool) {
+// judge returns what a refusal means, and sets its hint.
+func judge(e *ResponseError) *bucket.Failure {
+	f := &bucket.Failure{Kind: backend.ErrUnavailable, Err: e}
 	switch {
 	case strings.Contains(e.Message, retired):
 		e.Hint = "this service speaks the second version of the protocol alone: use url_v2 with what runners have in " + envSecond
-		return backend.ErrUnsupported, false
+		f.Kind = backend.ErrUnsupported
 	case strings.Contains(e.Message, budgetDenied):
 		e.Hint = "the storage that is paid for is used up"
-		return backend.ErrLimited, false
+		f.Kind, f.Omittable = backend.ErrLimited, true
 	case e.Status == http.StatusTooManyRequests:
-		return backend.ErrLimited, true
-	case strings.Contains(e.Message, readDenied), strings.Contains(e.Message, writeDenied):
-		e.Hint = "this trigger's token may not do that"
-		return backend.ErrDenied, false
+		f.Kind, f.Temporary = backend.ErrLimited, true
+	case strings.Contains(e.Message, writeDenied):
+		e.Hint = "the token of this trigger may only read"
+		f.Kind, f.Omittable = backend.ErrReadOnly, true
+	case strings.Contains(e.Message, readDenied):
+		e.Hint = "the token of this trigger may not read"
+		f.Kind = backend.ErrDenied
 	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:
-		return backend.ErrDenied, false
+		f.Kind = backend.ErrDenied
 	case e.Status == http.StatusNotFound, e.Status == http.StatusGone:
-		return backend.ErrNotFound, false
+		f.Kind = backend.ErrNotFound
 	case e.Status >= http.StatusInternalServerError, e.Status == http.StatusRequestTimeout:
-		return backend.ErrUnavailable, true
-	default:
-		return backend.ErrUnavailable, false
+		f.Temporary = true
 	}
+	return f
 }
 
 // retryAfter returns how long to wait, from a header in seconds or with a date.

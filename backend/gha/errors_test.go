@@ -18,7 +18,6 @@ import (
 )
 
 func TestRefusals(t *testing.T) {
-	reader := ghaserver.Scope{Ref: mainRef, Permission: ghaserver.Read}
 	blind := ghaserver.Scope{Ref: mainRef, Permission: ghaserver.Write}
 	for _, tt := range []struct {
 		name   string
@@ -28,7 +27,6 @@ func TestRefusals(t *testing.T) {
 		write  error
 		hint   string
 	}{
-		{"read-only token", ghaserver.Limits{}, reader, backend.ErrNotFound, backend.ErrDenied, "trigger"},
 		{"write-only token", ghaserver.Limits{}, blind, backend.ErrDenied, nil, ""},
 		{"nobody pays", ghaserver.Limits{BudgetExhausted: true}, writer, backend.ErrNotFound, backend.ErrLimited, "used up"},
 	} {
@@ -42,8 +40,8 @@ func TestRefusals(t *testing.T) {
 			if !errors.Is(err, tt.write) {
 				t.Errorf("Put() = %v, want %v", err, tt.write)
 			}
-			if _, temporary := backend.Temporary(err); temporary {
-				t.Errorf("Temporary(%v) = true, want false", err)
+			if _, temporary := backend.Temporary(err); temporary || backend.Omittable(err) != (tt.write != nil) {
+				t.Errorf("Put() = %v, Omittable %t, temporary %t, want an error to be omitted", err, backend.Omittable(err), temporary)
 			}
 			if r, ok := errors.AsType[backend.Remedier](err); tt.hint != "" && (!ok || !strings.Contains(r.Remedy(), tt.hint)) {
 				t.Errorf("Put() = %v, want a remedy that says %q", err, tt.hint)
@@ -56,12 +54,18 @@ func TestRateLimit(t *testing.T) {
 	o := ghaserver.Options{}
 	o.Creations, o.Per = 1, time.Minute
 	s := ghaserver.New(t, o)
-	b := open(t, s, nil, writer)
+	b := open(t, s, func(o *gha.Options) { o.Patience = 10 * time.Second }, writer)
 	put(t, b, content(1, 100))
-	err := b.Put(t.Context(), describe(content(2, 100)), blob.Bytes(content(2, 100)))
-	after, temporary := backend.Temporary(err)
-	if !errors.Is(err, backend.ErrLimited) || !temporary || after < 50*time.Second {
-		t.Errorf("Put(second) = %v, want %v for a minute, not %s", err, backend.ErrLimited, after)
+	for range 2 {
+		err := b.Put(t.Context(), describe(content(2, 100)), blob.Bytes(content(2, 100)))
+		after, temporary := backend.Temporary(err)
+		if temporary || after < 50*time.Second {
+			t.Errorf("Put(second) = %v, want to wait for a minute, not %s", err, after)
+		}
+		wantOmitted(t, "Put(second)", err, backend.ErrLimited, "no more entries")
+	}
+	if n := s.Count("create"); n != 2 {
+		t.Errorf("%d entries were asked for, want no more after the refusal", n)
 	}
 	wantBlob(t, b, content(1, 100)) // what only reads goes on
 }
@@ -105,7 +109,7 @@ func TestErrorsHoldNoSecrets(t *testing.T) {
 						}
 						return true
 					}})
-					b := open(t, s, func(o *gha.Options) { o.Token, o.StuckAfter = token, time.Millisecond })
+					b := open(t, s, func(o *gha.Options) { o.Token, o.StuckAfter, o.Patience = token, time.Millisecond, time.Millisecond })
 					for _, err := range failures(t, b) {
 						if text := fmt.Sprintf("%v %+v %#v", err, err, err); err != nil && strings.Contains(text, canary) {
 							t.Errorf("error = %v, want no secret in it", err)
@@ -152,8 +156,8 @@ func TestBudget(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range 5 {
-			if err := b.Put(t.Context(), describe(content(i, 8)), blob.Bytes(content(i, 8))); !errors.Is(err, backend.ErrDenied) {
-				t.Fatalf("Put(%d) = %v, want %v", i, err, backend.ErrDenied)
+			if err := b.Put(t.Context(), describe(content(i, 8)), blob.Bytes(content(i, 8))); !errors.Is(err, backend.ErrUnavailable) {
+				t.Fatalf("Put(%d) = %v, want %v", i, err, backend.ErrUnavailable)
 			}
 		}
 		want := []time.Duration{0, 0, time.Minute, time.Minute, 2 * time.Minute}
@@ -171,7 +175,7 @@ func (a answer) RoundTrip(r *http.Request) (*http.Response, error) {
 	a(r)
 	return &http.Response{
 		StatusCode: http.StatusOK, Request: r, Header: http.Header{},
-		Body: io.NopCloser(strings.NewReader(`{"ok":false,"message":"cache write denied: by the test"}`)),
+		Body: io.NopCloser(strings.NewReader(`{"ok":false,"message":"not for the test"}`)),
 	}, nil
 }
 

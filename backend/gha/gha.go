@@ -13,6 +13,10 @@
 // its bases, and writes that of the branch. A ref is read from the first of
 // them that has it.
 //
+// Tokens of triggers that are not trusted may only read, and a workflow may set
+// ACTIONS_CACHE_MODE. What must not be written gives ErrReadOnly, which is
+// [backend.Omittable]: an export goes on without, and says so.
+//
 // # What the service cannot do
 //
 // Entries never change. A ref is therefore a series of entries, #1, #2, ..., of
@@ -47,6 +51,9 @@ import (
 // Source: github.com/moby/buildkit/cache/remotecache/gha, SaveMutable.
 const DefaultStuckAfter = 15 * time.Second
 
+// DefaultPatience is the default of BuildKit's attribute timeout.
+const DefaultPatience = 10 * time.Minute
+
 // Options say how the service is reached. URL and Token are required.
 type Options struct {
 	// URL is the service's: ACTIONS_RESULTS_URL or, in the first version of the
@@ -57,6 +64,18 @@ type Options struct {
 	// Token is the job's: ACTIONS_RUNTIME_TOKEN.
 	Token string
 
+	// Mode is what the workflow allows, the value of ACTIONS_CACHE_MODE: "none",
+	// "read", "write" (which may read too) or "write-only". Any other one, "" in
+	// particular, allows everything that the token does. What is not allowed to
+	// be read is not found.
+	Mode string
+
+	// Patience is how long a write waits, in all, for the service to let it create
+	// an entry; 0 means [DefaultPatience]. Then, or if its context would end
+	// before, it fails with an error that is [backend.Omittable], and no other
+	// write waits longer. The documents of refs may wait two minutes more, so that
+	// what was written can be published.
+	Patience time.Duration
 	// StuckAfter is how long an entry may be reserved, and not be finished,
 	// before its writer counts as crashed; 0 means [DefaultStuckAfter]. Writers of
 	// refs give up before.
@@ -141,9 +160,8 @@ func newStore(opts Options) (*store, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	if opts.StuckAfter == 0 {
-		opts.StuckAfter = DefaultStuckAfter
-	}
+	opts.StuckAfter = cmp.Or(opts.StuckAfter, DefaultStuckAfter)
+	opts.Patience = cmp.Or(opts.Patience, DefaultPatience)
 	if opts.Budget == nil {
 		opts.Budget = &Budget{}
 	}
@@ -157,7 +175,7 @@ func newStore(opts Options) (*store, error) {
 		spoken = artifactCache{base}
 	}
 	return &store{
-		protocol: spoken,
+		protocol: allow(spoken, base.scopes, opts.Mode),
 		client:   c,
 		scopes:   base.scopes,
 		budget:   opts.Budget,

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -119,4 +121,19 @@ func (c *clock) add(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
+}
+
+// readOnly has a service that lets nobody write, as GitHub's does with triggers
+// that are not trusted.
+func readOnly(w http.ResponseWriter, r *http.Request) bool {
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/CreateCacheEntry"):
+		_, _ = io.WriteString(w, `{"ok":false,"signed_upload_url":"","message":"cache write denied: the trigger is not trusted"}`)
+	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/caches"):
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"message":"cache write denied: the trigger is not trusted"}`)
+	default:
+		return false
+	}
+	return true
 }

@@ -97,6 +97,9 @@ func (s *store) putRef(ctx context.Context, name string, body bucket.Body, cond 
 	if body.Size == 0 {
 		return bucket.Object{}, fmt.Errorf("%w: the document is empty, which the service does not store", backend.ErrInvalid)
 	}
+	if why := s.protocol.readOnly.Load(); why != nil {
+		return bucket.Object{}, *why
+	}
 	series := seriesOf(name, s.scopes.own)
 	stuck, steps := 0, 0 // the last entry that somebody has reserved and not finished, and how many
 	for range maxContests {
@@ -131,6 +134,9 @@ func (s *store) putRef(ctx context.Context, name string, body bucket.Body, cond 
 // condition holds.
 func (s *store) nextNumber(ctx context.Context, name string, cond backend.Condition) (int, error) {
 	now, err := s.find(ctx, name)
+	if !s.protocol.read || errors.Is(err, backend.ErrDenied) {
+		return 0, &bucket.Failure{Kind: backend.ErrDenied, Omittable: true, Err: errors.New("a ref cannot be added to by who may not read it")}
+	}
 	if err != nil {
 		return 0, err
 	}

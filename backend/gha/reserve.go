@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/larder-build/larder/backend"
@@ -20,6 +21,9 @@ const (
 	// maxStuck is how many entries are stepped over for a blob or a ref: each may
 	// take Options.StuckAfter.
 	maxStuck = 8
+	// refPatience is how much longer than blobs documents wait until they can be
+	// created.
+	refPatience = 2 * time.Minute
 	// firstPoll is the wait before the service is asked again whether an entry is
 	// there, which doubles up to lastPoll.
 	firstPoll = 20 * time.Millisecond
@@ -46,14 +50,25 @@ func (s *store) reserve(ctx context.Context, key string, life time.Duration) (*r
 
 // create reserves an entry when the budget allows it.
 func (s *store) create(ctx context.Context, key string) (slot, error) {
-	if err := s.budget.wait(ctx); err != nil {
-		return slot{}, err
+	t := &turn{began: time.Now(), patience: s.opts.Patience, document: strings.HasPrefix(key, indexPrefix)}
+	if t.document {
+		t.patience += refPatience
 	}
-	where, err := s.protocol.create(ctx, key)
-	if f, ok := errors.AsType[*bucket.Failure](err); ok && statusOf(err) == http.StatusTooManyRequests {
-		s.budget.pause(f.RetryAfter)
+	for {
+		if s.protocol.readOnly.Load() == nil {
+			if err := s.budget.wait(ctx, t); err != nil {
+				return slot{}, err
+			}
+		}
+		to, err := s.protocol.create(ctx, key)
+		f, failed := errors.AsType[*bucket.Failure](err)
+		if !failed || statusOf(err) != http.StatusTooManyRequests {
+			s.budget.grant()
+			return to, err
+		}
+		s.budget.refuse(f.RetryAfter)
+		t.refusal = f.Err
 	}
-	return where, err
 }
 
 // keep remembers a reservation for another attempt: nobody can write that entry
@@ -103,8 +118,13 @@ func (s *store) reserveBlob(ctx context.Context, key string, size int64) (*reser
 		if !errors.Is(err, errExists) {
 			return r, err
 		}
+		if !s.protocol.read {
+			return nil, nil // its key says that it is this blob
+		}
 		f, got, err := s.awaitBlob(ctx, key, next)
 		switch {
+		case errors.Is(err, backend.ErrDenied): // as above, and nobody may look
+			return nil, nil
 		case errors.Is(err, errKept):
 			continue
 		case err == nil && got == size:

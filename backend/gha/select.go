@@ -21,6 +21,7 @@ const (
 	// envForce has v1 or v2. It is that of tonistiigi/go-actions-cache.
 	envForce  = "ACTIONS_CACHE_API_FORCE_VERSION"
 	envServer = "GITHUB_SERVER_URL"
+	envMode   = "ACTIONS_CACHE_MODE"
 )
 
 // The versions of the protocol.
@@ -29,8 +30,8 @@ const (
 	secondVersion = 2
 )
 
-// FromEnv returns options with the URL, the version of the protocol and the
-// token of the runner, as getenv, usually [os.Getenv], finds them.
+// FromEnv returns options with the URL, the version of the protocol, the token
+// and the mode of the runner, as getenv, usually [os.Getenv], finds them.
 //
 // The second version is that of github.com and GHE.com, the first one that of
 // GitHub Enterprise Server, act, Gitea and Forgejo, which is known by
@@ -39,6 +40,7 @@ const (
 func FromEnv(getenv func(name string) string) Options {
 	o := Options{Version: versionFrom(getenv), Token: getenv(envToken)}
 	o.URL = getenv(urlVariable(o.Version))
+	o.Mode = getenv(envMode)
 	return o
 }
 

@@ -23,7 +23,7 @@ const maxBlocks = 50_000
 // store is the service as a store of objects: each is an entry, or for refs a
 // series of them.
 type store struct {
-	protocol protocol
+	protocol *allowed
 	client   *client
 	scopes   scopes
 	budget   *Budget

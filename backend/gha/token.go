@@ -20,6 +20,8 @@ type scopes struct {
 	own string
 	// read are the scopes of which refs are read: the own one first.
 	read []string
+	// readOnly says that the token knows its scopes and may write none.
+	readOnly bool
 	// expires is when the token does, or the zero time.
 	expires time.Time
 }
@@ -57,6 +59,7 @@ func parseScopes(token string) scopes {
 			own = i
 		}
 	}
+	s.readOnly = own < 0
 	if own >= 0 {
 		s.own = list[own].Scope
 		s.read = append(s.read, s.own)

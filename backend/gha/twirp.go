@@ -95,9 +95,7 @@ func (t twirp) asksByHead() bool { return true }
 
 // denied is an answer of status 200 that is none.
 func (t twirp) denied(message string) error {
-	e := &ResponseError{Host: t.base.Host, Status: http.StatusOK, Message: clean(message)}
-	kind, _ := kindOf(e)
-	return &bucket.Failure{Kind: kind, Err: e}
+	return judge(&ResponseError{Host: t.base.Host, Status: http.StatusOK, Message: clean(message)})
 }
 
 // put implements [protocol].

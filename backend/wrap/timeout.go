@@ -44,6 +44,8 @@ const (
 // of a Put's source: between reads, between items, and while a source is read,
 // the clock stands still.
 //
+// A wait that a driver announces, as for the Retry-After of a store, is no stall.
+//
 // A call is ended by canceling its context; a reader is closed as well, in case
 // its Read obeys no context.
 func Timeout(b backend.Backend, o TimeoutOptions) backend.Backend {
@@ -67,12 +69,15 @@ var (
 
 // start returns a watch over an operation.
 func (t *timeout) start(ctx context.Context, op, key string, allowed time.Duration) (context.Context, *watch) {
-	return startWatch(ctx, allowed, func() error {
+	ctx, w := startWatch(ctx, allowed, func() error {
 		return &backend.Error{
 			Op: op, Backend: t.next.Info().Driver, Key: key, Kind: backend.ErrUnavailable,
 			Err: fmt.Errorf("stalled: no progress for %v", t.stall), Temporary: true,
 		}
 	})
+	return backend.WithTrace(ctx, &backend.Trace{Retry: func(_ string, _ error, wait time.Duration) {
+		w.extend(wait + allowed)
+	}}), w
 }
 
 // forBytes is the time for an operation with n bytes that move out of sight.

@@ -64,6 +64,15 @@ func (w *watch) resume(allowed time.Duration) {
 	}
 }
 
+// extend gives the call another time from now on, if the clock runs.
+func (w *watch) extend(allowed time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.pauses == 0 && w.stalled == nil {
+		w.timer.Reset(allowed)
+	}
+}
+
 // verdict pauses the watch and returns err or, if the watch has ended the call,
 // the reason instead. Then it has also waited for onStall.
 func (w *watch) verdict(err error) error {

@@ -182,7 +182,7 @@ func (b *Backend) fail(op, key string, err error) error {
 	e.Kind = backend.Kind(err)
 	e.RetryAfter, e.Temporary = backend.Temporary(err)
 	if f, ok := errors.AsType[*Failure](err); ok {
-		e.RetryAfter, e.Temporary = f.RetryAfter, f.Temporary
+		e.RetryAfter, e.Temporary, e.Omittable = f.RetryAfter, f.Temporary, f.Omittable
 	}
 	return e
 }

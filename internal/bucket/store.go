@@ -172,6 +172,8 @@ type Failure struct {
 	Temporary bool
 	// RetryAfter is how long the service asked to wait before that, or 0.
 	RetryAfter time.Duration
+	// Omittable is that of [backend.Error].
+	Omittable bool
 }
 
 // Error describes the failure.

@@ -71,11 +71,7 @@ func New(tb TB, o Options) *Server {
 
 // Start starts a service. The caller closes it.
 func Start(o Options) *Server {
-	s := &Server{
-		options: o.withDefaults(), key: []byte(rand.Text()),
-		entries: map[identity]*entry{}, blobs: map[string]*entry{},
-	}
-	s.closing, s.close = context.WithCancel(context.Background()) //nolint:forbidigo // the life of a server that no call governs
+	s := newServer(o)
 	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.http.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that go away look like bugs to it
 	s.http.Start()
@@ -83,10 +79,21 @@ func Start(o Options) *Server {
 	return s
 }
 
+func newServer(o Options) *Server {
+	s := &Server{
+		options: o.withDefaults(), key: []byte(rand.Text()),
+		entries: map[identity]*entry{}, blobs: map[string]*entry{},
+	}
+	s.closing, s.close = context.WithCancel(context.Background()) //nolint:forbidigo // the life of a server that no call governs
+	return s
+}
+
 // Close stops the service and waits for the requests under way.
 func (s *Server) Close() {
 	s.close()
-	s.http.Close()
+	if s.http != nil {
+		s.http.Close()
+	}
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
