@@ -14,6 +14,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 	"github.com/larder-build/larder/manifest"
 	"github.com/larder-build/larder/manifest/buildkit"
 )
@@ -125,7 +126,7 @@ func withGrace(ctx context.Context, write func(context.Context) error) error {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() {
-		if pause(longer, graceTime) == nil {
+		if calls.Pause(longer, graceTime) == nil {
 			cancel()
 		}
 	})

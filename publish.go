@@ -12,6 +12,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 	"github.com/larder-build/larder/manifest"
 	"github.com/larder-build/larder/manifest/buildkit"
 )
@@ -137,22 +138,10 @@ func (p *publisher) publish(ctx context.Context, m *manifest.Manifest, t *transf
 	}
 }
 
-// pause waits, unless the context ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // readAgain reads the ref after a conflict, and tells whether it has changed.
 func (p *publisher) readAgain(ctx context.Context, wait time.Duration) (moved bool, err error) {
 	before := p.version
-	if err := pause(ctx, wait); err != nil {
+	if err := calls.Pause(ctx, wait); err != nil {
 		return false, err
 	}
 	err = p.read(ctx)

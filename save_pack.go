@@ -17,6 +17,7 @@ import (
 	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/blob/archive"
 	"github.com/larder-build/larder/blob/compress"
+	"github.com/larder-build/larder/internal/calls"
 	"github.com/larder-build/larder/manifest"
 )
 
@@ -287,7 +288,7 @@ func settled(ctx context.Context, entries []archive.Entry) (time.Time, error) {
 	}
 	wait := clockTick - time.Since(time.Unix(0, youngest))
 	if wait > 0 {
-		if err := pause(ctx, min(wait, clockTick)); err != nil {
+		if err := calls.Pause(ctx, min(wait, clockTick)); err != nil {
 			return time.Time{}, err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 const (
@@ -65,7 +66,7 @@ func (b *Backend) Stat(ctx context.Context, digests ...blob.Digest) (map[blob.Di
 func checkDigests(digests []blob.Digest) (key string, err error) {
 	for _, d := range digests {
 		if err := blob.CheckDigest(d); err != nil {
-			return digestKey(d), err
+			return calls.DigestKey(d), err
 		}
 	}
 	return "", nil

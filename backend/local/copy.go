@@ -7,6 +7,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 var _ backend.Copier = (*Backend)(nil)
@@ -23,7 +24,7 @@ func (b *Backend) CopyFrom(ctx context.Context, src backend.Backend, d blob.Desc
 	if err == nil {
 		err = b.copyFrom(ctx, src, d)
 	}
-	return fail("copy", digestKey(d.Digest), err)
+	return fail("copy", calls.DigestKey(d.Digest), err)
 }
 
 func (b *Backend) copyFrom(ctx context.Context, src backend.Backend, d blob.Descriptor) error {

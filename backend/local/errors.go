@@ -6,7 +6,6 @@ import (
 	"syscall"
 
 	"github.com/larder-build/larder/backend"
-	"github.com/larder-build/larder/blob"
 )
 
 // fail returns err as the error of a call, or nil if there is none.
@@ -46,20 +45,4 @@ func kind(err error) error {
 // isTemporary reports whether err says that too many files are open.
 func isTemporary(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
-}
-
-// digestKey returns a digest for an error. One that is malformed may hold anything.
-func digestKey(d blob.Digest) string {
-	if blob.CheckDigest(d) != nil {
-		return blob.Quote(d.String())
-	}
-	return d.String()
-}
-
-// refKey returns the name of a ref for an error, likewise.
-func refKey(name string) string {
-	if backend.CheckRefName(name) != nil {
-		return blob.Quote(name)
-	}
-	return name
 }

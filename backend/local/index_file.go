@@ -13,6 +13,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 const (
@@ -41,7 +42,7 @@ func (b *Backend) readIndex(ctx context.Context) (x index, data []byte, err erro
 		if x, err = parseIndex(data); err == nil || wait > tornLast {
 			return x, data, err
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := calls.Pause(ctx, wait); err != nil {
 			return index{}, nil, err
 		}
 	}

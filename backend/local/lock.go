@@ -62,15 +62,3 @@ func isAt(l *flock.Flock, path string) bool {
 // release ends a lock by closing its file, which cannot fail in a way that
 // keeps it. The file stays: removing it would let two others in at once.
 func release(l *flock.Flock) { _ = l.Unlock() }
-
-// pause waits.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // blobMode is the mode of blobs. A read-only file could not be replaced here.
@@ -37,7 +39,7 @@ func retry(ctx context.Context, do func() error) error {
 		if !busy || wait > retryLast {
 			return err
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := calls.Pause(ctx, wait); err != nil {
 			return err
 		}
 	}

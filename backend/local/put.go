@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // bufferSize is how much of a source is read, hashed and written at a time.
@@ -37,7 +38,7 @@ func (b *Backend) Put(ctx context.Context, d blob.Descriptor, src blob.Source) e
 	if err == nil {
 		err = b.put(ctx, d, src)
 	}
-	return fail("put", digestKey(d.Digest), err)
+	return fail("put", calls.DigestKey(d.Digest), err)
 }
 
 func (b *Backend) put(ctx context.Context, d blob.Descriptor, src blob.Source) error {

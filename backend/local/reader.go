@@ -10,6 +10,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // copyStep is how many bytes WriteTo moves before it looks at its context.
@@ -29,7 +30,7 @@ const copyStep = 8 << 20
 func (b *Backend) Open(ctx context.Context, d blob.Descriptor, off, n int64) (io.ReadCloser, error) {
 	r, err := b.openRange(ctx, d.Digest, off, n)
 	if err != nil {
-		return nil, fail("open", digestKey(d.Digest), err)
+		return nil, fail("open", calls.DigestKey(d.Digest), err)
 	}
 	return r, nil
 }

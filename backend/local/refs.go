@@ -11,6 +11,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // GetRef returns a ref with its document, whose digest is the version and whose
@@ -27,7 +28,7 @@ func (b *Backend) GetRef(ctx context.Context, name string) (backend.Ref, error) 
 	if err == nil {
 		ref, err = b.getRef(ctx, name)
 	}
-	return ref, fail("get ref", refKey(name), err)
+	return ref, fail("get ref", calls.RefKey(name), err)
 }
 
 // getRef looks the name up and reads its document. A document that is not there
@@ -112,7 +113,7 @@ func (b *Backend) PutRef(ctx context.Context, name string, doc backend.Document,
 		err = b.putRef(ctx, name, d, doc.Data, cond)
 	}
 	if err != nil {
-		return "", fail("put ref", refKey(name), err)
+		return "", fail("put ref", calls.RefKey(name), err)
 	}
 	return backend.Version(d.Digest), nil
 }
@@ -204,7 +205,7 @@ func (b *Backend) DeleteRef(ctx context.Context, name string, cond backend.Condi
 	if err == nil {
 		err = b.deleteRef(ctx, name, cond)
 	}
-	return fail("delete ref", refKey(name), err)
+	return fail("delete ref", calls.RefKey(name), err)
 }
 
 func (b *Backend) deleteRef(ctx context.Context, name string, cond backend.Condition) error {

@@ -12,7 +12,7 @@ func (b *Backend) Authenticate(ctx context.Context, write bool) (source string, 
 	if write {
 		scopes = b.session.push()
 	}
-	err = b.call(ctx, func(ctx context.Context) error {
+	err = b.life.Call(ctx, func(ctx context.Context) error {
 		_, err := b.session.grant(ctx, scopes)
 		return err
 	})

@@ -8,19 +8,14 @@ import (
 	"net/http"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 )
-
-// parallel is how many requests one call has under way. They are small, and
-// with fewer the distance to the registry decides how long they take.
-const parallel = 64
 
 // Stat asks for each blob by a request of its own, many at a time.
 func (b *Backend) Stat(ctx context.Context, digests ...blob.Digest) (map[blob.Digest]backend.BlobInfo, error) {
-	unique, bad, err := distinct(digests)
+	unique, bad, err := calls.Distinct(digests)
 	if err != nil {
 		return nil, fail("stat", bad, err)
 	}
@@ -49,12 +44,12 @@ func (b *Backend) Stat(ctx context.Context, digests ...blob.Digest) (map[blob.Di
 // no blob but may be a manifest, with the tags that point to it. A registry takes
 // their space back when it sees fit.
 func (b *Backend) Delete(ctx context.Context, digests ...blob.Digest) error {
-	unique, bad, err := distinct(digests)
+	unique, bad, err := calls.Distinct(digests)
 	if err != nil {
 		return fail("delete", bad, err)
 	}
 	if !b.Info().Capabilities.DeleteBlobs {
-		return fail("delete", "", b.call(ctx, func(context.Context) error { return b.undeletable() }))
+		return fail("delete", "", b.life.Call(ctx, func(context.Context) error { return b.undeletable() }))
 	}
 	return b.each(ctx, "delete", unique, func(ctx context.Context, d blob.Digest) error {
 		there, err := b.remove(ctx, "delete blob", "blobs/"+d.String())
@@ -68,7 +63,7 @@ func (b *Backend) Delete(ctx context.Context, digests ...blob.Digest) error {
 // List yields ErrUnsupported: registries list no blobs.
 func (b *Backend) List(ctx context.Context) iter.Seq2[backend.BlobInfo, error] {
 	return func(yield func(backend.BlobInfo, error) bool) {
-		yield(backend.BlobInfo{}, fail("list", "", b.call(ctx, func(context.Context) error {
+		yield(backend.BlobInfo{}, fail("list", "", b.life.Call(ctx, func(context.Context) error {
 			return fmt.Errorf("%w: registries list no blobs", backend.ErrUnsupported)
 		})))
 	}
@@ -91,40 +86,9 @@ func (b *Backend) remove(ctx context.Context, op, path string) (there bool, err 
 	return resp.StatusCode != http.StatusNotFound, nil
 }
 
-// distinct returns the digests without repetition, or the first malformed one
-// and what is wrong with it.
-func distinct(digests []blob.Digest) (unique []blob.Digest, bad string, err error) {
-	seen := make(map[blob.Digest]bool, len(digests))
-	for _, d := range digests {
-		if err := blob.CheckDigest(d); err != nil {
-			return nil, digestKey(d), err
-		}
-		if !seen[d] {
-			seen[d] = true
-			unique = append(unique, d)
-		}
-	}
-	return unique, "", nil
-}
-
 // each does something for each blob, many at a time, until one fails.
 func (b *Backend) each(ctx context.Context, op string, digests []blob.Digest, do func(context.Context, blob.Digest) error) error {
-	merged, end, err := b.begin(ctx)
-	if err != nil {
-		return fail(op, "", err)
-	}
-	defer end()
-	group, merged := errgroup.WithContext(merged)
-	group.SetLimit(parallel)
-	for _, d := range digests {
-		group.Go(func() error {
-			if err := merged.Err(); err != nil {
-				return fail(op, d.String(), b.reason(ctx, err))
-			}
-			return fail(op, d.String(), b.reason(ctx, do(merged, d)))
-		})
-	}
-	return group.Wait()
+	return b.life.Each(ctx, digests, do, func(key string, err error) error { return fail(op, key, err) })
 }
 
 // head returns the size of what is at a path, or -1 if the registry does not

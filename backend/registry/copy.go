@@ -9,6 +9,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // maxRefusals is how many mounts from one repository are refused in a row
@@ -21,9 +22,9 @@ const maxRefusals = 3
 func (b *Backend) CopyFrom(ctx context.Context, src backend.Backend, d blob.Descriptor) error {
 	err := blob.CheckDescriptor(d)
 	if err == nil {
-		err = b.call(ctx, func(ctx context.Context) error { return b.copyFrom(ctx, src, d) })
+		err = b.life.Call(ctx, func(ctx context.Context) error { return b.copyFrom(ctx, src, d) })
 	}
-	return fail("copy", digestKey(d.Digest), err)
+	return fail("copy", calls.DigestKey(d.Digest), err)
 }
 
 func (b *Backend) copyFrom(ctx context.Context, src backend.Backend, d blob.Descriptor) error {

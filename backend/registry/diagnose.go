@@ -31,7 +31,7 @@ func (e *ResponseError) Remedy() string { return e.Hint }
 // mounts. For the latter it writes a blob of a few bytes.
 func (b *Backend) Diagnose(ctx context.Context, o backend.DiagnoseOptions) iter.Seq[backend.Finding] {
 	return func(yield func(backend.Finding) bool) {
-		merged, end, err := b.begin(ctx)
+		merged, end, err := b.life.Begin(ctx)
 		if err != nil {
 			yield(failure(backend.CheckEndpoint, "", err))
 			return

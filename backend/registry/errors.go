@@ -19,7 +19,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/larder-build/larder/backend"
-	"github.com/larder-build/larder/blob"
 )
 
 // ResponseError is a registry's refusal in its own words, for [errors.As].
@@ -355,20 +354,4 @@ func fail(op, key string, err error) error {
 		e.Kind, e.Temporary = backend.ErrUnavailable, offline.temporary
 	}
 	return e
-}
-
-// digestKey returns a digest for an error. One that is malformed may hold anything.
-func digestKey(d blob.Digest) string {
-	if blob.CheckDigest(d) != nil {
-		return blob.Quote(d.String())
-	}
-	return d.String()
-}
-
-// refKey returns the name of a ref for an error, likewise.
-func refKey(ref string) string {
-	if backend.CheckRefName(ref) != nil {
-		return blob.Quote(ref)
-	}
-	return ref
 }

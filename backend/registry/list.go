@@ -26,7 +26,7 @@ const (
 // has none.
 func (b *Backend) ListRefs(ctx context.Context) iter.Seq2[backend.RefInfo, error] {
 	return func(yield func(backend.RefInfo, error) bool) {
-		merged, end, err := b.begin(ctx)
+		merged, end, err := b.life.Begin(ctx)
 		if err != nil {
 			yield(backend.RefInfo{}, fail("list refs", "", err))
 			return
@@ -37,7 +37,7 @@ func (b *Backend) ListRefs(ctx context.Context) iter.Seq2[backend.RefInfo, error
 			return b.yieldTags(ctx, tags, seen, yield)
 		})
 		if err != nil {
-			yield(backend.RefInfo{}, fail("list refs", "", b.reason(ctx, err)))
+			yield(backend.RefInfo{}, fail("list refs", "", b.life.Reason(ctx, err)))
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // isManifest reports whether registries keep blobs of a media type among the
@@ -36,7 +37,7 @@ func pathOf(d blob.Descriptor) string {
 func (b *Backend) Open(ctx context.Context, d blob.Descriptor, off, n int64) (io.ReadCloser, error) {
 	r, from, err := mirrored(ctx, b, func(b *Backend) (*reader, error) { return b.open(ctx, d, off, n) })
 	if err != nil {
-		return nil, fail("open", digestKey(d.Digest), err)
+		return nil, fail("open", calls.DigestKey(d.Digest), err)
 	}
 	r.mirror = from
 	return r, nil
@@ -49,14 +50,14 @@ func (b *Backend) open(ctx context.Context, d blob.Descriptor, off, n int64) (*r
 	if off < 0 {
 		return nil, fmt.Errorf("%w: offset %d is negative", backend.ErrInvalid, off)
 	}
-	merged, end, err := b.begin(ctx)
+	merged, end, err := b.life.Begin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	body, err := b.get(merged, d, off, n)
 	if err != nil {
 		defer end()
-		return nil, b.reason(ctx, err)
+		return nil, b.life.Reason(ctx, err)
 	}
 	return &reader{ctx: ctx, b: b, key: d.Digest.String(), body: body, end: end}, nil
 }
@@ -186,7 +187,7 @@ type reader struct {
 
 // Read implements [io.Reader].
 func (r *reader) Read(p []byte) (int, error) {
-	if err := r.b.ended(r.ctx); err != nil { // what is buffered is not wanted either
+	if err := r.b.life.Ended(r.ctx); err != nil { // what is buffered is not wanted either
 		return 0, fail("read", r.key, err)
 	}
 	n, err := r.body.Read(p)
@@ -194,7 +195,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	case errors.Is(err, io.EOF):
 		r.mirror.note(r.ctx, nil)
 	case err != nil:
-		err = fail("read", r.key, r.b.reason(r.ctx, networkError(err)))
+		err = fail("read", r.key, r.b.life.Reason(r.ctx, networkError(err)))
 		r.mirror.note(r.ctx, err)
 	}
 	return n, err

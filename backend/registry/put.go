@@ -11,6 +11,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // askFirst is the size from which on it pays to ask whether a blob is there
@@ -24,9 +25,9 @@ const askFirst = 1 << 20
 func (b *Backend) Put(ctx context.Context, d blob.Descriptor, src blob.Source) error {
 	err := blob.CheckDescriptor(d)
 	if err == nil {
-		err = b.call(ctx, func(ctx context.Context) error { return b.put(ctx, d, src) })
+		err = b.life.Call(ctx, func(ctx context.Context) error { return b.put(ctx, d, src) })
 	}
-	return fail("put", digestKey(d.Digest), err)
+	return fail("put", calls.DigestKey(d.Digest), err)
 }
 
 func (b *Backend) put(ctx context.Context, d blob.Descriptor, src blob.Source) error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // accepted are the manifests that caches and images may have. A registry that
@@ -27,10 +28,10 @@ var accepted = []string{
 // GetRef returns the manifest under a tag or digest. Its version is its digest.
 func (b *Backend) GetRef(ctx context.Context, ref string) (backend.Ref, error) {
 	if err := checkName(ref); err != nil {
-		return backend.Ref{}, fail("get ref", refKey(ref), err)
+		return backend.Ref{}, fail("get ref", calls.RefKey(ref), err)
 	}
 	var found backend.Ref
-	err := b.call(ctx, func(ctx context.Context) (err error) {
+	err := b.life.Call(ctx, func(ctx context.Context) (err error) {
 		if !backend.IsDigest(ref) {
 			found, err = b.getRef(ctx, ref)
 			return err
@@ -39,7 +40,7 @@ func (b *Backend) GetRef(ctx context.Context, ref string) (backend.Ref, error) {
 		return err
 	})
 	if err != nil {
-		return backend.Ref{}, fail("get ref", refKey(ref), err)
+		return backend.Ref{}, fail("get ref", calls.RefKey(ref), err)
 	}
 	return found, nil
 }
@@ -78,10 +79,10 @@ func (b *Backend) getRef(ctx context.Context, ref string) (backend.Ref, error) {
 func (b *Backend) PutRef(ctx context.Context, ref string, doc backend.Document, cond backend.Condition) (backend.Version, error) {
 	err := checkWritable(ref)
 	if err == nil {
-		err = b.call(ctx, func(ctx context.Context) error { return b.putRef(ctx, ref, doc, cond) })
+		err = b.life.Call(ctx, func(ctx context.Context) error { return b.putRef(ctx, ref, doc, cond) })
 	}
 	if err != nil {
-		return "", fail("put ref", refKey(ref), err)
+		return "", fail("put ref", calls.RefKey(ref), err)
 	}
 	return backend.Version(blob.Describe(doc.MediaType, doc.Data).Digest), nil
 }
@@ -126,9 +127,9 @@ func (b *Backend) putManifest(ctx context.Context, op, ref string, doc backend.D
 func (b *Backend) DeleteRef(ctx context.Context, ref string, cond backend.Condition) error {
 	err := checkWritable(ref)
 	if err == nil {
-		err = b.call(ctx, func(ctx context.Context) error { return b.deleteRef(ctx, ref, cond) })
+		err = b.life.Call(ctx, func(ctx context.Context) error { return b.deleteRef(ctx, ref, cond) })
 	}
-	return fail("delete ref", refKey(ref), err)
+	return fail("delete ref", calls.RefKey(ref), err)
 }
 
 func (b *Backend) deleteRef(ctx context.Context, ref string, cond backend.Condition) error {

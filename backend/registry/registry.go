@@ -22,7 +22,6 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"slices"
@@ -33,6 +32,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // maxDocument is the largest manifest in bytes that registries must accept,
@@ -99,8 +99,7 @@ type Backend struct {
 
 	mirrors []*mirror
 
-	life  context.Context // ends with Close
-	close context.CancelFunc
+	life calls.Life // ends with Close
 
 	mu      sync.Mutex
 	refused map[string]int // mounts refused in a row, by source repository
@@ -139,7 +138,7 @@ func Open(ctx context.Context, repository string, opts Options) (*Backend, error
 		own := newTransport(opts)
 		opts.Transport, idle = own, own.CloseIdleConnections
 	}
-	b := newBackend(context.WithoutCancel(ctx), repo, opts)
+	b := newBackend(calls.NewLife(ctx), repo, opts)
 	b.idle = idle
 	if err := b.addMirrors(); err != nil {
 		_ = b.Close()
@@ -148,14 +147,14 @@ func Open(ctx context.Context, repository string, opts Options) (*Backend, error
 	return b, nil
 }
 
-func newBackend(ctx context.Context, repo name.Repository, opts Options) *Backend {
+func newBackend(life calls.Life, repo name.Repository, opts Options) *Backend {
 	b := &Backend{
 		repo: repo, opts: opts,
 		client:  &http.Client{Transport: opts.Transport, CheckRedirect: checkRedirect},
 		session: newSession(repo, opts, opts.Transport),
 		refused: make(map[string]int),
+		life:    life,
 	}
-	b.life, b.close = context.WithCancel(ctx)
 	return b
 }
 
@@ -184,48 +183,7 @@ var undeleting = []string{name.DefaultRegistry, "ghcr.io"}
 
 // Close ends what is under way, requests and readers, and closes connections.
 func (b *Backend) Close() error {
-	b.close()
+	b.life.End()
 	b.idle()
 	return nil
-}
-
-// ended returns why no call can be made, or nil.
-func (b *Backend) ended(ctx context.Context) error {
-	if b.life.Err() != nil {
-		return fs.ErrClosed
-	}
-	return ctx.Err()
-}
-
-// begin returns the context of a call: it ends with the backend too, and with
-// end.
-func (b *Backend) begin(ctx context.Context) (merged context.Context, end context.CancelFunc, err error) {
-	if err := b.ended(ctx); err != nil {
-		return nil, nil, err
-	}
-	merged, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(b.life, cancel)
-	return merged, func() { stop(); cancel() }, nil
-}
-
-// call runs do with a context that ends with the backend too.
-func (b *Backend) call(ctx context.Context, do func(context.Context) error) error {
-	merged, end, err := b.begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer end()
-	return b.reason(ctx, do(merged))
-}
-
-// reason returns why a call failed: the end of its context or of the backend
-// comes before what that has caused.
-func (b *Backend) reason(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
-	}
-	if end := b.ended(ctx); end != nil {
-		return fmt.Errorf("%w: %w", end, err)
-	}
-	return err
 }

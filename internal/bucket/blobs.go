@@ -11,28 +11,25 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 )
-
-// parallel is how many small requests one call has under way. With fewer the
-// distance to the store decides how long they take.
-const parallel = 64
 
 // Stat asks for each blob by a request of its own, many at a time, or for many
 // by listing what is there if that takes fewer requests.
 func (b *Backend) Stat(ctx context.Context, digests ...blob.Digest) (map[blob.Digest]backend.BlobInfo, error) {
-	unique, bad, err := distinct(digests)
+	unique, bad, err := calls.Distinct(digests)
 	if err != nil {
 		return nil, b.fail("stat", bad, err)
 	}
 	s := &survey{b: b, found: make(map[blob.Digest]backend.BlobInfo)}
-	merged, end, err := b.begin(ctx)
+	merged, end, err := b.life.Begin(ctx)
 	if err != nil {
 		return nil, b.fail("stat", "", err)
 	}
 	defer end()
 	rest, err := s.list(merged, unique)
 	if err != nil {
-		return nil, b.fail("stat", "", b.reason(ctx, err))
+		return nil, b.fail("stat", "", b.life.Reason(ctx, err))
 	}
 	if err := b.each(ctx, "stat", rest, s.head); err != nil {
 		return nil, err
@@ -42,7 +39,7 @@ func (b *Backend) Stat(ctx context.Context, digests ...blob.Digest) (map[blob.Di
 
 // Delete removes blobs, as many in one request as the store allows.
 func (b *Backend) Delete(ctx context.Context, digests ...blob.Digest) error {
-	unique, bad, err := distinct(digests)
+	unique, bad, err := calls.Distinct(digests)
 	if err != nil {
 		return b.fail("delete", bad, err)
 	}
@@ -54,12 +51,12 @@ func (b *Backend) Delete(ctx context.Context, digests ...blob.Digest) error {
 		}
 		batches = append(batches, keys)
 	}
-	return b.fail("delete", "", b.call(ctx, func(ctx context.Context) error {
+	return b.fail("delete", "", b.life.Call(ctx, func(ctx context.Context) error {
 		if b.features.NoDelete {
 			return fmt.Errorf("%w: this store does not delete", backend.ErrUnsupported)
 		}
 		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(max(parallel/b.features.DeleteBatch, 2))
+		group.SetLimit(max(calls.Parallel/b.features.DeleteBatch, 2))
 		for _, keys := range batches {
 			group.Go(func() error { return ignoreNotFound(b.store.Delete(ctx, keys)) })
 		}
@@ -67,40 +64,9 @@ func (b *Backend) Delete(ctx context.Context, digests ...blob.Digest) error {
 	}))
 }
 
-// distinct returns the digests without repetition, or the first malformed one
-// and what is wrong with it.
-func distinct(digests []blob.Digest) (unique []blob.Digest, bad string, err error) {
-	seen := make(map[blob.Digest]bool, len(digests))
-	for _, d := range digests {
-		if err := blob.CheckDigest(d); err != nil {
-			return nil, digestKey(d), err
-		}
-		if !seen[d] {
-			seen[d] = true
-			unique = append(unique, d)
-		}
-	}
-	return unique, "", nil
-}
-
 // each does something for each blob, many at a time, until one fails.
 func (b *Backend) each(ctx context.Context, op string, digests []blob.Digest, do func(context.Context, blob.Digest) error) error {
-	merged, end, err := b.begin(ctx)
-	if err != nil {
-		return b.fail(op, "", err)
-	}
-	defer end()
-	group, merged := errgroup.WithContext(merged)
-	group.SetLimit(parallel)
-	for _, d := range digests {
-		group.Go(func() error {
-			if err := merged.Err(); err != nil {
-				return b.fail(op, d.String(), b.reason(ctx, err))
-			}
-			return b.fail(op, d.String(), b.reason(ctx, do(merged, d)))
-		})
-	}
-	return group.Wait()
+	return b.life.Each(ctx, digests, do, func(key string, err error) error { return b.fail(op, key, err) })
 }
 
 // survey finds out which blobs are there.

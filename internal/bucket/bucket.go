@@ -4,14 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/larder-build/larder/backend"
-	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // The defaults of [Options].
@@ -67,9 +65,8 @@ type Backend struct {
 	// is verified may be written without.
 	careless atomic.Bool
 
-	life  context.Context // ends with Close
-	close context.CancelFunc
-	once  sync.Once
+	life calls.Life // ends with Close
+	once sync.Once
 }
 
 var _ backend.Backend = (*Backend)(nil)
@@ -87,14 +84,13 @@ func New(ctx context.Context, store Store, opts Options) *Backend {
 	f.DeleteBatch = max(f.DeleteBatch, 1)
 	f.MaxParts = cmp.Or(f.MaxParts, 10_000)
 	b := &Backend{
-		store: store, features: f, opts: opts,
+		store: store, features: f, opts: opts, life: calls.NewLife(ctx),
 		buffers: newBuffers(max(opts.PartSize, f.MinPart), spareBuffers),
 		info: backend.Info{
 			Driver: opts.Driver, Location: opts.Location, Encoding: "flat",
 			Capabilities: capabilities(f), VerifiesPut: f.VerifiesDigest,
 		},
 	}
-	b.life, b.close = context.WithCancel(context.WithoutCancel(ctx))
 	return b
 }
 
@@ -119,50 +115,9 @@ func (b *Backend) Store() Store { return b.store }
 func (b *Backend) Close() error {
 	var err error
 	b.once.Do(func() {
-		b.close()
+		b.life.End()
 		err = b.store.Close()
 	})
-	return err
-}
-
-// ended returns why no call can be made, or nil.
-func (b *Backend) ended(ctx context.Context) error {
-	if b.life.Err() != nil {
-		return fs.ErrClosed
-	}
-	return ctx.Err()
-}
-
-// begin returns the context of a call: it ends with the backend too, and with
-// end.
-func (b *Backend) begin(ctx context.Context) (merged context.Context, end context.CancelFunc, err error) {
-	if err := b.ended(ctx); err != nil {
-		return nil, nil, err
-	}
-	merged, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(b.life, cancel)
-	return merged, func() { stop(); cancel() }, nil
-}
-
-// call runs do with a context that ends with the backend too.
-func (b *Backend) call(ctx context.Context, do func(context.Context) error) error {
-	merged, end, err := b.begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer end()
-	return b.reason(ctx, do(merged))
-}
-
-// reason returns why a call failed: the end of its context or of the backend
-// comes before what that has caused.
-func (b *Backend) reason(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
-	}
-	if end := b.ended(ctx); end != nil {
-		return fmt.Errorf("%w: %w", end, err)
-	}
 	return err
 }
 
@@ -185,20 +140,4 @@ func (b *Backend) fail(op, key string, err error) error {
 		e.RetryAfter, e.Temporary, e.Omittable = f.RetryAfter, f.Temporary, f.Omittable
 	}
 	return e
-}
-
-// digestKey returns a digest for an error. One that is malformed may hold anything.
-func digestKey(d blob.Digest) string {
-	if blob.CheckDigest(d) != nil {
-		return blob.Quote(d.String())
-	}
-	return d.String()
-}
-
-// refKey returns the name of a ref for an error, likewise.
-func refKey(ref string) string {
-	if backend.CheckRefName(ref) != nil {
-		return blob.Quote(ref)
-	}
-	return ref
 }

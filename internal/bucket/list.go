@@ -54,7 +54,7 @@ func list[T any](ctx context.Context, b *Backend, op, prefix string, item func(O
 
 // pages calls visit for the objects below a prefix until it says stop.
 func (b *Backend) pages(ctx context.Context, prefix string, visit func(Object) (stop bool)) error {
-	merged, end, err := b.begin(ctx)
+	merged, end, err := b.life.Begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -65,10 +65,10 @@ func (b *Backend) pages(ctx context.Context, prefix string, visit func(Object) (
 	for token := ""; ; {
 		page, err := b.store.List(merged, prefix, token)
 		if err != nil {
-			return b.reason(ctx, err)
+			return b.life.Reason(ctx, err)
 		}
 		for _, o := range page.Objects {
-			if err := b.ended(ctx); err != nil {
+			if err := b.life.Ended(ctx); err != nil {
 				return err
 			}
 			if visit(o) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // Open returns a reader of a range of a blob. Large ranges are fetched in
@@ -20,7 +21,7 @@ import (
 func (b *Backend) Open(ctx context.Context, d blob.Descriptor, off, n int64) (io.ReadCloser, error) {
 	r, err := b.open(ctx, d, off, n)
 	if err != nil {
-		return nil, b.fail("open", digestKey(d.Digest), err)
+		return nil, b.fail("open", calls.DigestKey(d.Digest), err)
 	}
 	return r, nil
 }
@@ -29,7 +30,7 @@ func (b *Backend) open(ctx context.Context, d blob.Descriptor, off, n int64) (io
 	if err := blob.CheckDigest(d.Digest); err != nil {
 		return nil, err
 	}
-	merged, end, err := b.begin(ctx)
+	merged, end, err := b.life.Begin(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +44,7 @@ func (b *Backend) open(ctx context.Context, d blob.Descriptor, off, n int64) (io
 	body, err := b.openRange(merged, d, off, n)
 	if err != nil {
 		end()
-		return nil, b.reason(ctx, err)
+		return nil, b.life.Reason(ctx, err)
 	}
 	return &reader{b: b, ctx: ctx, end: end, key: d.Digest.String(), body: body}, nil
 }
@@ -129,7 +130,7 @@ type reader struct {
 func (r *reader) Read(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	err := r.b.ended(r.ctx)
+	err := r.b.life.Ended(r.ctx)
 	if r.closed.Load() {
 		err = fs.ErrClosed
 	}
@@ -140,7 +141,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	if err == nil || errors.Is(err, io.EOF) {
 		return n, err
 	}
-	return n, r.b.fail("read", r.key, r.b.reason(r.ctx, broken(err)))
+	return n, r.b.fail("read", r.key, r.b.life.Reason(r.ctx, broken(err)))
 }
 
 // broken returns the error of a body that has broken off, which may pass.

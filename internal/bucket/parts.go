@@ -11,6 +11,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // abortTime bounds how long an upload that has failed is cleared away, and
@@ -206,7 +207,7 @@ func (p *parts) send(ctx context.Context, number int, body Body) error {
 		}
 		wait = max(wait, f.RetryAfter)
 		backend.TraceRetry(ctx, "put", err, wait)
-		if pause(ctx, wait) != nil {
+		if calls.Pause(ctx, wait) != nil {
 			return err
 		}
 		wait *= 2
@@ -224,16 +225,4 @@ func rewind(r io.Reader) error {
 	}
 	_, err := s.Seek(0, io.SeekStart)
 	return err
-}
-
-// pause waits, unless the context ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -11,16 +11,17 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // GetRef returns a ref. Object stores keep no documents by digest.
 func (b *Backend) GetRef(ctx context.Context, name string) (backend.Ref, error) {
 	var ref backend.Ref
-	err := b.call(ctx, func(ctx context.Context) (err error) {
+	err := b.life.Call(ctx, func(ctx context.Context) (err error) {
 		ref, err = b.getRef(ctx, name)
 		return err
 	})
-	return ref, b.fail("get ref", refKey(name), err)
+	return ref, b.fail("get ref", calls.RefKey(name), err)
 }
 
 func (b *Backend) getRef(ctx context.Context, name string) (backend.Ref, error) {
@@ -55,11 +56,11 @@ func (b *Backend) getRef(ctx context.Context, name string) (backend.Ref, error) 
 // PutRef writes a ref in one request.
 func (b *Backend) PutRef(ctx context.Context, name string, doc backend.Document, cond backend.Condition) (backend.Version, error) {
 	var v backend.Version
-	err := b.call(ctx, func(ctx context.Context) (err error) {
+	err := b.life.Call(ctx, func(ctx context.Context) (err error) {
 		v, err = b.putRef(ctx, name, doc, cond)
 		return err
 	})
-	return v, b.fail("put ref", refKey(name), err)
+	return v, b.fail("put ref", calls.RefKey(name), err)
 }
 
 func (b *Backend) putRef(ctx context.Context, name string, doc backend.Document, cond backend.Condition) (backend.Version, error) {
@@ -132,7 +133,7 @@ func (b *Backend) refObject(name string) (string, error) {
 
 // DeleteRef removes a ref.
 func (b *Backend) DeleteRef(ctx context.Context, name string, cond backend.Condition) error {
-	return b.fail("delete ref", refKey(name), b.call(ctx, func(ctx context.Context) error {
+	return b.fail("delete ref", calls.RefKey(name), b.life.Call(ctx, func(ctx context.Context) error {
 		return b.deleteRef(ctx, name, cond)
 	}))
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // pageCost is how many single questions a page of a listing is worth: S3 takes
@@ -22,7 +23,7 @@ const pageCost = 12
 // spread evenly: a page that ends at 20... is an eighth of all.
 func (s *survey) list(ctx context.Context, wanted []blob.Digest) (rest []blob.Digest, err error) {
 	f := s.b.features
-	if len(wanted) < parallel || f.NoList || f.Unordered {
+	if len(wanted) < calls.Parallel || f.NoList || f.Unordered {
 		return wanted, nil
 	}
 	slices.Sort(wanted)

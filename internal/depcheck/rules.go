@@ -88,14 +88,19 @@ func upperRules() []rule {
 			only: vocabulary("./backend", "./blob"),
 		},
 		{
+			why:  "what the calls of all backends have in common is built on the contract alone",
+			of:   []string{"./internal/calls"},
+			only: vocabulary("./backend", "./blob"),
+		},
+		{
 			why:  "the local backend needs files and locks, and no service's SDK",
 			of:   []string{"./backend/local"},
-			only: vocabulary("./backend", "./blob", "github.com/gofrs/flock"),
+			only: vocabulary("./backend", "./blob", "./internal/calls", "github.com/gofrs/flock"),
 		},
 		{
 			why:  "the verbs work on the contract and on any driver",
 			of:   []string{"."},
-			only: vocabulary("./backend", "./backend/wrap/...", "./blob/...", "./manifest/...", "./scope", "github.com/klauspost/compress/...", "github.com/containerd/stargz-snapshotter/estargz/...", "github.com/vbatts/tar-split/...", "github.com/bmatcuk/doublestar/v4"),
+			only: vocabulary("./backend", "./backend/wrap/...", "./internal/calls", "./blob/...", "./manifest/...", "./scope", "github.com/klauspost/compress/...", "github.com/containerd/stargz-snapshotter/estargz/...", "github.com/vbatts/tar-split/...", "github.com/bmatcuk/doublestar/v4"),
 		},
 		{
 			why:    "only the command parses arguments and draws",
