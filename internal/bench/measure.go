@@ -104,8 +104,8 @@ func runMeasured(ctx context.Context, args []string) (sample, error) {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	// Nobody here uses TLS. Some would load the certificates all the same, and old
 	// versions of rclone refuse to work with some of them.
-	environment := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "AWS_CA_BUNDLE=") })
-	cmd.Env = append(environment, "GODEBUG=gctrace=1")
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "AWS_CA_BUNDLE=") })
+	cmd.Env = append(cmd.Env, "GODEBUG=gctrace=1")
 	cmd.Stderr = &messages
 	began := time.Now()
 	err := cmd.Run()

@@ -66,7 +66,7 @@ func withRef(ctx context.Context, c client, do func() error) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }()
 	defer f.Close()
 	const key = "manifests/" + refName
 	if err := c.get(ctx, key, f, -1); err != nil {
