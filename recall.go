@@ -44,19 +44,19 @@ func (u *unpacking) recall(ctx context.Context) error {
 	return nil
 }
 
-// extends reports whether the stack that is to be restored is the remembered one
-// with further layers on top, none of which is one of those below.
+// extends reports whether the stack that is to be restored has the remembered
+// deltas below its further ones, so that what they have replaced stays replaced.
 func (u *unpacking) extends() bool {
-	was, now := u.before.Layers, u.dir.digests()
-	if len(was) > len(now) {
-		return false
-	}
-	for i := range was {
-		if was[i].Digest != now[i] || slices.Contains(now[len(was):], now[i]) {
-			return false
+	var was []blob.Digest
+	for _, l := range u.before.Layers {
+		if l.Delta {
+			was = append(was, l.Digest)
 		}
 	}
-	return true
+	all := u.dir.digests()
+	now := all[len(all)-u.dir.deltas:]
+	distinct := len(slices.Compact(slices.Sorted(slices.Values(all)))) == len(all)
+	return distinct && len(was) <= len(now) && slices.Equal(was, now[:len(was)])
 }
 
 // noteSize is how much of a layer is read to find the list of what it holds, in

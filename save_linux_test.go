@@ -72,6 +72,8 @@ type bed struct {
 	target    larder.Target
 	count     *wrap.Counter
 	snapshots string
+	// opened is how often a blob has been opened, at the last look.
+	opened int
 }
 
 func newBed(tb testing.TB) *bed {

@@ -165,15 +165,30 @@ func (p *planner) delta(packs []Pack) []Pack {
 	if len(changed) > 0 && ((files+int64(len(p.removed)))*deltaShare >= touched(packs) || p.deltaBytes()+bytes > p.stackBytes()/repackShare) {
 		return nil
 	}
-	stack := make([]Pack, len(p.before.Layers), len(p.before.Layers)+1)
-	for i, l := range p.before.Layers {
-		stack[i] = Pack{Reuse: i, Delta: l.Delta}
-	}
+	stack := p.alive()
 	if len(changed) == 0 {
 		return stack
 	}
 	slices.SortFunc(changed, func(a, b Entry) int { return comparePaths(a.Path, b.Path) })
 	return append(stack, Pack{Reuse: -1, Entries: changed, Delta: true})
+}
+
+// alive returns the layers of the earlier stack that the tree needs: those of
+// which something is left, and those that remove something.
+func (p *planner) alive() []Pack {
+	live := make([]int, len(p.before.Layers))
+	for _, was := range p.was {
+		if was >= 0 {
+			live[was]++
+		}
+	}
+	stack := make([]Pack, 0, len(live)+1)
+	for i, l := range p.before.Layers {
+		if live[i] > 0 || len(l.Removed) > 0 {
+			stack = append(stack, Pack{Reuse: i, Delta: l.Delta})
+		}
+	}
+	return stack
 }
 
 func removals(paths []string) []Entry {

@@ -1,0 +1,140 @@
+package larder_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/larder-build/larder"
+	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/blob/compress"
+)
+
+// opens returns the layers that were opened at a target, since the last call.
+func (b *bed) opens() int {
+	opened := int(b.count.Stats().Calls["open"])
+	defer func() { b.opened = opened }()
+	return opened - b.opened
+}
+
+// TestRestoreOfDeltasFetchesWhatLives removes a large file, whose pack has nothing
+// then that lives. Restoring counts what is asked for.
+func TestRestoreOfDeltasFetchesWhatLives(t *testing.T) {
+	b, dir, into := newBed(t), project(t), t.TempDir()
+	save := func(key string) *larder.SavedDirectory {
+		t.Helper()
+		report, err := larder.Save(t.Context(), key, []larder.Directory{{Path: dir, Name: "node_modules"}}, []larder.Target{b.target}, larder.SaveOptions{PackSize: 200_000, Snapshots: b.snapshots})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return report.Directories[0]
+	}
+	large := strings.Repeat("a large file that has a pack of its own\n", 20_000)
+	putFile(t, dir, "pkg05/large", large)
+	first := save("deps-1")
+	dead := largestLayer(t, b.target)
+	putFile(t, dir, "pkg03/file060", "changed")
+	if err := os.Remove(filepath.Join(dir, "pkg05", "large")); err != nil {
+		t.Fatal(err)
+	}
+	second := save("deps-2")
+	if !second.Delta || second.Layers != first.Layers {
+		t.Fatalf("saved %+v after %+v, want one delta in place of one pack", second, first)
+	}
+	drop(t, b.target.Backend, dead)
+	b.opens()
+
+	if d := b.restore(t, "deps-2", into).Directories[0]; b.opens() != second.Layers || d.Fetched.Blobs != second.Layers {
+		t.Errorf("an empty directory fetched %+v of %d layers", d.Fetched, second.Layers)
+	}
+	trees(t, dir, filepath.Join(into, "node_modules"))
+	if d := b.restore(t, "deps-2", into).Directories[0]; b.opens() != 0 || d.Present.Blobs != second.Layers {
+		t.Errorf("the same tree fetched %+v", d.Fetched)
+	}
+}
+
+// largestLayer returns the layer with the largest tar.
+func largestLayer(tb testing.TB, t larder.Target) (largest blob.Digest) {
+	tb.Helper()
+	var most int64
+	for _, l := range inspect(tb, larder.Target{Backend: t.Backend, Ref: t.Ref + ".dirs"}).Layers {
+		r, err := t.Backend.Open(tb.Context(), blob.Descriptor{Digest: l.Digest, Size: l.Size}, 0, -1)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		_, size, err := compress.DiffID(r, compress.Options{})
+		if err := errors.Join(err, r.Close()); err != nil {
+			tb.Fatal(err)
+		}
+		if size > most {
+			largest, most = l.Digest, size
+		}
+	}
+	return largest
+}
+
+// TestRestoreBetweenDeltas goes back and forth between states that share most of
+// their layers, and counts the layers that are fetched.
+func TestRestoreBetweenDeltas(t *testing.T) {
+	b, dir, into := newBed(t), project(t), t.TempDir()
+	copies := make([]string, 4)
+	for i := range copies {
+		if i > 0 {
+			putFile(t, dir, fmt.Sprintf("pkg%02d/file%03d", 3*i, 60*i), "changed")
+			if err := os.RemoveAll(filepath.Join(dir, fmt.Sprintf("pkg%02d", 15+i), fmt.Sprintf("file%03d", (15+i)*20))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := b.save(t, fmt.Sprint("deps-", i), dir).Directories[0]; got.Delta != (i > 0) {
+			t.Fatalf("state %d was saved as %+v", i, got)
+		}
+		copies[i] = filepath.Join(t.TempDir(), "node_modules")
+		if err := os.CopyFS(copies[i], os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restore := func(i int) larder.Count {
+		t.Helper()
+		d := b.restore(t, fmt.Sprint("deps-", i), into).Directories[0]
+		if got := b.opens(); got != d.Fetched.Blobs {
+			t.Errorf("state %d: %d layers were opened, %d fetched", i, got, d.Fetched.Blobs)
+		}
+		if diff := cmp.Diff(contents(t, copies[i]), contents(t, filepath.Join(into, "node_modules"))); diff != "" {
+			t.Errorf("state %d (-saved +restored)\n%s", i, diff)
+		}
+		return d.Fetched
+	}
+	restore(0)
+	for i := 1; i < len(copies); i++ { // each brings one delta, and nothing else
+		if got := restore(i); got.Blobs != 1 {
+			t.Errorf("state %d after the one before it fetched %+v", i, got)
+		}
+		if got := restore(i); got.Blobs != 0 {
+			t.Errorf("state %d again fetched %+v", i, got)
+		}
+	}
+	// An older state needs what deltas had replaced.
+	all := b.save(t, "deps-0", copies[0]).Directories[0].Layers
+	for _, i := range []int{1, 0, 2} {
+		if got := restore(i); got.Blobs == 0 || got.Blobs > all+i {
+			t.Errorf("state %d after a later one fetched %+v", i, got)
+		}
+	}
+}
+
+// contents returns the files of a tree with their content.
+func contents(tb testing.TB, dir string) map[string]string {
+	tb.Helper()
+	found := make(map[string]string)
+	for _, name := range filesIn(tb, dir) {
+		if data, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
+			found[name] = string(data)
+		}
+	}
+	return found
+}
