@@ -53,6 +53,12 @@ func second(s *ghaserver.Server, scopes ...ghaserver.Scope) []string {
 	return []string{"ACTIONS_CACHE_SERVICE_V2=True", "ACTIONS_RESULTS_URL=" + s.URL + "/", "ACTIONS_RUNTIME_TOKEN=" + s.Token(scopes...)}
 }
 
+// first returns what a job has in its environment on GitHub Enterprise Server,
+// which speaks the first version of the protocol.
+func first(s *ghaserver.Server, scopes ...ghaserver.Scope) []string {
+	return []string{"GITHUB_SERVER_URL=https://github.example.com", "ACTIONS_CACHE_URL=" + s.URL + "/", "ACTIONS_RUNTIME_TOKEN=" + s.Token(scopes...)}
+}
+
 // program returns the path of a program of the testbed, or skips the test.
 func program(t *testing.T, variable string) string {
 	t.Helper()

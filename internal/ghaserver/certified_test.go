@@ -40,6 +40,9 @@ func TestActionsCache(t *testing.T) {
 			testActionsCache(t, second(s, mainScope))
 		})
 	}
+	t.Run("first version", func(t *testing.T) {
+		testActionsCache(t, first(ghaserver.New(t, ghaserver.Options{}), mainScope))
+	})
 }
 
 // TestActionsCacheByAzureSDK has it read contents as it does GitHub's own: by
@@ -79,19 +82,27 @@ func testActionsCache(t *testing.T, environ []string) {
 
 // TestActionsCacheInBlocks saves more than goes up in one request.
 func TestActionsCacheInBlocks(t *testing.T) {
-	s := ghaserver.New(t, ghaserver.Options{Quirks: ghaserver.Quirks{SDKBlocks: true}})
-	a := newActionsCache(t, second(s, mainScope)...)
-	data := noise(140 << 20)
-	a.write("large/file", data)
-	a.save("large", "large", "")
-	if blocks, lists := s.Count("put block"), s.Count("put block list"); blocks < 3 || lists != 1 {
-		t.Errorf("it went up in %d blocks and %d lists, want 3 blocks or more and a list", blocks, lists)
+	for _, tt := range []struct {
+		name          string
+		environ       func(*ghaserver.Server, ...ghaserver.Scope) []string
+		blocks, lists int
+	}{{"first version", first, 5, 0}, {"second version", second, 3, 1}} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := ghaserver.New(t, ghaserver.Options{Quirks: ghaserver.Quirks{SDKBlocks: true}})
+			a := newActionsCache(t, tt.environ(s, mainScope)...)
+			data := noise(140 << 20)
+			a.write("large/file", data)
+			a.save("large", "large", "")
+			if blocks, lists := s.Count("put block"), s.Count("put block list"); blocks != tt.blocks || lists != tt.lists {
+				t.Errorf("it went up in %d blocks and %d lists, want %d and %d", blocks, lists, tt.blocks, tt.lists)
+			}
+			a.write("large/file", nil)
+			if got := a.restores(step{Do: "restore", Path: "large", Key: "large"}); got[0] != "large" {
+				t.Errorf("restore(large) = %q, want it", got)
+			}
+			a.want("large/file", data)
+		})
 	}
-	a.write("large/file", nil)
-	if got := a.restores(step{Do: "restore", Path: "large", Key: "large"}); got[0] != "large" {
-		t.Errorf("restore(large) = %q, want it", got)
-	}
-	a.want("large/file", data)
 }
 
 // TestActionsCacheInScopes has branches read main's entries and not each other's.
@@ -131,18 +142,20 @@ const inapplicable = "TestAllKeys"
 // TestGoActionsCache runs the own tests of the client that BuildKit has.
 func TestGoActionsCache(t *testing.T) {
 	tests := program(t, "LARDER_TEST_GO_ACTIONS_CACHE")
-	for name, o := range map[string]ghaserver.Options{"strict": {}, "contents in Azurite": {Contents: azures(t)["Azurite"]}} {
-		t.Run(name, func(t *testing.T) {
-			goActionsCache(t, tests, second(ghaserver.New(t, o), mainScope))
-		})
-	}
+	o := ghaserver.Options{Contents: azures(t)["Azurite"]}
+	t.Run("first version", func(t *testing.T) {
+		goActionsCache(t, tests, append(first(ghaserver.New(t, o), mainScope), "ACTIONS_CACHE_API_FORCE_VERSION=v1"))
+	})
+	t.Run("second version", func(t *testing.T) {
+		goActionsCache(t, tests, append(second(ghaserver.New(t, o), mainScope), "ACTIONS_CACHE_API_FORCE_VERSION=v2"))
+	})
 }
 
 func goActionsCache(t *testing.T, tests string, environ []string) {
 	t.Helper()
 	t.Parallel() // they sleep most of the time
 	cmd := exec.CommandContext(t.Context(), tests, "-test.v", "-test.skip", inapplicable)
-	cmd.Env = append(append(os.Environ(), "ACTIONS_CACHE_API_FORCE_VERSION=v2"), environ...)
+	cmd.Env = append(os.Environ(), environ...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Errorf("%v:\n%s", err, out)

@@ -14,16 +14,25 @@ import (
 )
 
 // gha is the cache service of GitHub Actions, which no server of the testbed is:
-// each place is a service of its own, run from larder's source.
-var gha = kind{name: "gha", encoding: flat, open: func(t *testing.T) place {
-	t.Helper()
-	return newCacheService(t)
-}}
+// each place is a service of its own, run from larder's source. It is spoken to in
+// the second version of its protocol, and in the first, that of GitHub Enterprise
+// Server.
+var (
+	gha      = kind{name: "gha", encoding: flat, open: func(t *testing.T) place { t.Helper(); return newCacheService(t) }}
+	ghaFirst = kind{name: "gha-v1", encoding: flat, open: func(t *testing.T) place {
+		t.Helper()
+		s := newCacheService(t)
+		s.address = ",version=1,url="
+		return s
+	}}
+)
 
-// The branches of a project, and the version of all entries of BuildKit.
+// The branches of a project, how the address of the service is spelled, and the
+// version of all entries of BuildKit.
 const (
 	mainBranch    = "refs/heads/main"
 	featureBranch = "refs/heads/feature"
+	second        = ",version=2,url_v2="
 	entryVersion  = "693bb7016429d80366022f036f84856888c9f13e00145f5f6f4dce303a38d6f2"
 )
 
@@ -31,6 +40,7 @@ const (
 type cacheService struct {
 	url, token string
 	branch     string // which the token writes
+	address    string // what comes before the URL in a location
 }
 
 // newCacheService starts a service, which ends with the test, for main.
@@ -69,13 +79,13 @@ func startCacheService(t *testing.T) []cacheService {
 	}
 	secrets = append(secrets, started.Tokens...)
 	return []cacheService{
-		{started.URL + "/", started.Tokens[0], mainBranch},
-		{started.URL + "/", started.Tokens[1], featureBranch},
+		{started.URL + "/", started.Tokens[0], mainBranch, second},
+		{started.URL + "/", started.Tokens[1], featureBranch, second},
 	}
 }
 
 func (s cacheService) everything() string {
-	return "type=gha,version=2,url_v2=" + s.url + ",token=" + s.token
+	return "type=gha" + s.address + s.url + ",token=" + s.token
 }
 
 func (s cacheService) source(ref string) string { return s.everything() + ",scope=" + ref }

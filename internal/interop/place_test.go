@@ -55,7 +55,7 @@ var local = kind{name: "local", encoding: ociManifest, open: func(t *testing.T) 
 func principal() []kind { return []kind{local, openReg, minio, azurite, gha} }
 
 // kinds are all that BuildKit knows too.
-func kinds() []kind { return append(principal(), basicReg, tokenReg, debianReg, versitygw) }
+func kinds() []kind { return append(principal(), basicReg, tokenReg, debianReg, versitygw, ghaFirst) }
 
 func (k kind) isPrincipal() bool {
 	return k.foreign || slices.ContainsFunc(principal(), func(p kind) bool { return p.name == k.name })
