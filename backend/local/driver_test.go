@@ -62,8 +62,8 @@ func TestDriverRefusesLocations(t *testing.T) {
 		{"bad escape", "local:%", "invalid URL escape"},
 		{"bad digest", "type=local,src=/c,digest=main", "want sha256:"},
 		{"bad reset", "type=local,src=/c,reset=yes", "want true or false"},
-		{"bare with query", "./c?tag=x", "neither ? nor ,"},
-		{"bare with attribute", "./c,tag=x", "neither ? nor ,"},
+		{"bare with query", "./c?tag=x", "local:DIR?tag=NAME"},
+		{"bare with attribute", "./c,tag=x", "local:DIR?tag=NAME"},
 		{"word", "cache", "a path that begins with"},
 		{"hidden word", ".cache", "a path that begins with"},
 	} {
