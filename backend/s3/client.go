@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"io/fs"
@@ -28,6 +29,7 @@ type store struct {
 	region   string
 	keys     bucket.Keys
 	http     *traced
+	minPart  int64 // bytes
 
 	probing probe
 }
@@ -120,8 +122,9 @@ func (s *store) choose(o Options) error {
 	if o.PathStyle != nil {
 		q.host = !*o.PathStyle
 	}
-	if o.PartSize != 0 && o.PartSize < minPart {
-		return invalidf("part size %d, want at least %d", o.PartSize, minPart)
+	s.minPart = cmp.Or(o.minPart, minPart)
+	if o.PartSize != 0 && o.PartSize < s.minPart {
+		return invalidf("part size %d, want at least %d", o.PartSize, s.minPart)
 	}
 	s.quirks, s.endpoint, s.region = q, endpointName(o.Endpoint), o.Region
 	if s.region == "" {

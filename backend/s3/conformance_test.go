@@ -26,16 +26,27 @@ const (
 	secretKey = "testbedsecret"
 )
 
-// pieces is the size above which blobs are sent and fetched in parts.
-const pieces = 8 * 5 << 20
+// Parts of real servers have at least 5 MiB. Those of servers in this process need
+// not be so large.
+const (
+	realPart = 5 << 20
+	fakePart = 256 << 10
+)
+
+// pieces is the size above which blobs are sent and fetched in parts, at a server
+// in this process.
+const pieces = wholeParts * fakePart
+
+// wholeParts is how many parts a blob must be larger than to be moved in parts.
+const wholeParts = 8
 
 // server is a running S3 server.
 type server struct {
 	endpoint string
 	quirks   string
 	region   string
-	// partSize is that of the harness: what is sent in one piece.
-	partSize int
+	// parted has the suite include blobs that are moved in parts.
+	parted bool
 	// fake is set if it is one in this process.
 	fake *s3test.Server
 }
@@ -66,8 +77,16 @@ func (s server) newBucket(tb testing.TB) string {
 func (s server) options() s3.Options {
 	return s3.Options{
 		Endpoint: s.endpoint, Quirks: s.quirks, AccessKeyID: accessKey, SecretAccessKey: secretKey,
-		Prefix: "p/", RefreshAge: -1, PartSize: 5 << 20,
+		Prefix: "p/", RefreshAge: -1, PartSize: s.part(),
+	}.WithMinPart(s.part())
+}
+
+// part is the size of parts.
+func (s server) part() int64 {
+	if s.fake != nil {
+		return fakePart
 	}
+	return realPart
 }
 
 func (s server) open(tb testing.TB, bucket string) *s3.Backend {
@@ -98,6 +117,10 @@ func (s server) pageSize() int {
 // conformance runs the suite against a server.
 func (s server) conformance(t *testing.T, skip map[string]string, refuses func(string) bool) {
 	t.Helper()
+	partSize := 0
+	if s.parted {
+		partSize = wholeParts * int(s.part())
+	}
 	backendtest.Run(t, backendtest.Harness{
 		New: func(tb testing.TB) backend.Backend {
 			tb.Helper()
@@ -124,7 +147,7 @@ func (s server) conformance(t *testing.T, skip map[string]string, refuses func(s
 		},
 		Skip:        skip,
 		Refuses:     refuses,
-		PartSize:    s.partSize,
+		PartSize:    partSize,
 		PageSize:    s.pageSize(),
 		MaxDocument: 2 << 20,
 		Rounds:      10,
@@ -138,7 +161,7 @@ func fromEnv(t *testing.T, name, quirks string) server {
 	if endpoint == "" {
 		t.Skipf("%s is not set", name)
 	}
-	return server{endpoint: endpoint, quirks: quirks, region: "us-east-1", partSize: pieces}
+	return server{endpoint: endpoint, quirks: quirks, region: "us-east-1", parted: true}
 }
 
 // nested is why a ref cannot be below another one on a store of files.
@@ -150,14 +173,14 @@ func TestConformance(t *testing.T) {
 	for _, tt := range []struct {
 		name, quirks string
 		server       s3test.Quirks
-		partSize     int
+		parted       bool
 	}{
-		{name: "aws", quirks: "aws", partSize: pieces},
+		{name: "aws", quirks: "aws", parted: true},
 		{name: "minio", quirks: "minio", server: s3test.Quirks{IgnoreConditionalDelete: true}},
 		{name: "gcs", quirks: "gcs", server: s3test.Quirks{
 			IgnoreConditions: true, NoBatchDelete: true, UnsignedEncoding: true, IgnorePayloadHash: true,
 		}},
-		{name: "r2", quirks: "r2", server: s3test.Quirks{EqualParts: true, IgnoreConditionalDelete: true}},
+		{name: "r2", quirks: "r2", parted: true, server: s3test.Quirks{EqualParts: true, IgnoreConditionalDelete: true}},
 		{name: "generic", server: s3test.Quirks{StaleTouch: true, IgnorePayloadHash: true, IgnoreConditionalDelete: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -169,9 +192,9 @@ func TestConformance(t *testing.T) {
 				region = "auto"
 			}
 			fake := s3test.New(t, s3test.Options{
-				Quirks: tt.server, Region: region, PageSize: fakePage, Keys: map[string]string{accessKey: secretKey},
+				Quirks: tt.server, Region: region, PageSize: fakePage, MinPart: fakePart, Keys: map[string]string{accessKey: secretKey},
 			})
-			server{endpoint: fake.URL, quirks: tt.quirks, region: region, fake: fake, partSize: tt.partSize}.conformance(t, nil, nil)
+			server{endpoint: fake.URL, quirks: tt.quirks, region: region, fake: fake, parted: tt.parted}.conformance(t, nil, nil)
 		})
 	}
 }

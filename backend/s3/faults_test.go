@@ -69,8 +69,6 @@ func TestFaultsVersityGW(t *testing.T) { fromEnv(t, "LARDER_TEST_VERSITYGW", "")
 // TestUploadFaults has each request of an upload in parts go wrong. It succeeds
 // in the end, and leaves no upload open, also when it is given up.
 func TestUploadFaults(t *testing.T) {
-	fake := s3test.New(t, s3test.Options{Keys: map[string]string{accessKey: secretKey}})
-	s := server{endpoint: fake.URL, quirks: "aws", region: "us-east-1", fake: fake}
 	data := random(pieces + 1)
 	requests := map[string]func(*http.Request) bool{
 		"create":   func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Query().Has("uploads") },
@@ -90,6 +88,9 @@ func TestUploadFaults(t *testing.T) {
 				if testing.Short() && kind != "lost" {
 					t.Skip("one kind is enough")
 				}
+				t.Parallel() // they wait before they send a part again
+				fake := s3test.New(t, s3test.Options{MinPart: fakePart, Keys: map[string]string{accessKey: secretKey}})
+				s := server{endpoint: fake.URL, quirks: "aws", region: "us-east-1", fake: fake}
 				fault.Match = match
 				s.uploadThrough(t, fault, data)
 			})
@@ -134,7 +135,7 @@ func (s server) uploadThrough(t *testing.T, fault faultproxy.Fault, data []byte)
 
 // TestUploadCanceled cancels an upload in parts at each of its requests.
 func TestUploadCanceled(t *testing.T) {
-	fake := s3test.New(t, s3test.Options{Keys: map[string]string{accessKey: secretKey}})
+	fake := s3test.New(t, s3test.Options{MinPart: fakePart, Keys: map[string]string{accessKey: secretKey}})
 	s := server{endpoint: fake.URL, quirks: "aws", region: "us-east-1", fake: fake}
 	data := random(pieces + 1)
 	for _, at := range []string{"uploads", "partNumber", "uploadId"} {

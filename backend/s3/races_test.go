@@ -24,7 +24,7 @@ func (s server) races(t *testing.T) {
 }
 
 func TestRaces(t *testing.T) {
-	fake := s3test.New(t, s3test.Options{Keys: map[string]string{accessKey: secretKey}})
+	fake := s3test.New(t, s3test.Options{MinPart: fakePart, Keys: map[string]string{accessKey: secretKey}})
 	server{endpoint: fake.URL, quirks: "aws", region: "us-east-1", fake: fake}.races(t)
 }
 
@@ -37,9 +37,9 @@ func TestRacesMinIO(t *testing.T) { fromEnv(t, "LARDER_TEST_MINIO", "minio").rac
 // TestRaceOfUploads has everybody upload the same large blob in parts: all of
 // them succeed, whoever completes first, and no upload is left.
 func TestRaceOfUploads(t *testing.T) {
-	fake := s3test.New(t, s3test.Options{Keys: map[string]string{accessKey: secretKey}})
+	fake := s3test.New(t, s3test.Options{MinPart: fakePart, Keys: map[string]string{accessKey: secretKey}})
 	s := server{endpoint: fake.URL, quirks: "aws", region: "us-east-1", fake: fake}
-	bucket, data := s.newBucket(t), random(pieces+1)
+	bucket, data := s.newBucket(t), random(wholeParts*int(s.part())+1)
 	d := blob.Describe("", data)
 	var group sync.WaitGroup
 	errs := make([]error, 4)

@@ -34,7 +34,7 @@ func count(ops []string) map[string]int {
 
 // TestRequests counts what calls cost.
 func TestRequests(t *testing.T) {
-	small, large, parts := random(1000), random(2<<20), random(pieces+1)
+	small, large, parts := random(1000), random(2<<20), random(wholeParts*realPart+1)
 	for _, tt := range []struct {
 		name string
 		call func(t *testing.T, s *s3test.Server, b *s3.Backend)

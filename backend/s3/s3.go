@@ -94,6 +94,10 @@ type Options struct {
 	// RootCAs are the authorities that may certify the store; nil means the
 	// system's.
 	RootCAs *x509.CertPool
+	// minPart is the least that PartSize may be; 0 means that of S3, below which
+	// are only stores in tests.
+	minPart int64
+
 	// Transport sends the requests, to the store and, unless AWS_CA_BUNDLE is
 	// set, to AWS's token services; RootCAs are then its business. Nil means one of the backend's own, with
 	// the proxies of the environment and as many connections as requests.

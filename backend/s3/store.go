@@ -31,7 +31,7 @@ func (s *store) Features() bucket.Features {
 	f := bucket.Features{
 		Create: s.quirks.conditions, Replace: s.quirks.conditions, ConditionalDelete: s.quirks.deletes,
 		VerifiesDigest: s.quirks.verifies && s.identity.signs(),
-		DeleteBatch:    deleteBatch, MaxParts: maxParts, MinPart: minPart,
+		DeleteBatch:    deleteBatch, MaxParts: maxParts, MinPart: s.minPart,
 	}
 	if s.quirks.single {
 		f.DeleteBatch = 1

@@ -50,7 +50,7 @@ type Harness struct {
 const stall = 500 * time.Millisecond
 
 // together is how many cases run at a time: those that stall wait most of theirs.
-const together = 16
+const together = 32
 
 // Run runs the suite. It does not run in parallel with other tests, because it
 // counts goroutines.
@@ -70,13 +70,21 @@ func Run(t *testing.T, h Harness) {
 func (st *stage) run(t *testing.T) {
 	t.Helper()
 	requests := st.undisturbed(t)
+	turns := make(chan struct{}, together)
+	var faults sync.WaitGroup
 	for name, fault := range st.h.passing() {
-		atEach(t, name+" once", requests, func(t *testing.T, n int) { t.Helper(); st.once(t, fault, n) })
+		faults.Go(func() {
+			atEach(t, turns, name+" once", requests, func(t *testing.T, n int) { t.Helper(); st.once(t, fault, n) })
+		})
 	}
 	for name, fault := range st.h.lasting() {
-		atEach(t, name+" from then on", requests, func(t *testing.T, n int) { t.Helper(); st.lasts(t, fault, n) })
+		faults.Go(func() {
+			atEach(t, turns, name+" from then on", requests, func(t *testing.T, n int) { t.Helper(); st.lasts(t, fault, n) })
+		})
 	}
-	atEach(t, "cancellation", requests, func(t *testing.T, n int) { t.Helper(); st.canceled(t, n) })
+	faults.Wait()
+	// By itself: how soon a verb ends is told here.
+	atEach(t, turns, "cancellation", requests, func(t *testing.T, n int) { t.Helper(); st.canceled(t, n) })
 }
 
 // passing are the faults that may happen to any request and are overcome.
@@ -123,12 +131,11 @@ func status(code int, retryAfter string) http.HandlerFunc {
 	}
 }
 
-// atEach runs a case for each request, several at a time.
-func atEach(t *testing.T, name string, requests []string, run func(t *testing.T, n int)) {
+// atEach runs a case for each request, as many at a time as there are turns.
+func atEach(t *testing.T, turns chan struct{}, name string, requests []string, run func(t *testing.T, n int)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
 		var group sync.WaitGroup
-		turns := make(chan struct{}, together)
 		for n, request := range requests {
 			group.Go(func() {
 				turns <- struct{}{}

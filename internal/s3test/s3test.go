@@ -43,6 +43,8 @@ type Options struct {
 	Region string
 	// PageSize is how many objects are listed at once; 0 means 1000.
 	PageSize int
+	// MinPart is the least size in bytes of a part but the last; 0 means 5 MiB.
+	MinPart int64
 	// Deny, unless nil, says which operations of the caller are forbidden, by
 	// their names in S3's API.
 	Deny func(op string) bool

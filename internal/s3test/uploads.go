@@ -1,6 +1,7 @@
 package s3test
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"maps"
@@ -105,7 +106,7 @@ func (s *Server) assemble(u *upload, parts completion) ([]byte, *Failure) {
 			return nil, fail(http.StatusBadRequest, "InvalidPartOrder", "The list of parts was not in ascending order.")
 		case !ok || strings.Trim(part.ETag, `"`) != strings.Trim(sent.etag, `"`):
 			return nil, fail(http.StatusBadRequest, "InvalidPart", "One or more of the specified parts could not be found.")
-		case !final && len(sent.data) < minPart:
+		case !final && int64(len(sent.data)) < cmp.Or(s.options.MinPart, minPart):
 			return nil, fail(http.StatusBadRequest, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
 		case s.options.EqualParts && !final && len(sent.data) != len(u.parts[parts.Part[0].PartNumber].data):
 			return nil, fail(http.StatusBadRequest, "InvalidPart", "All non-trailing parts must have the same length.")
