@@ -59,6 +59,9 @@ type Imported struct {
 // is lost. All sources are read at the same time, manifests only: blobs are
 // opened when they are needed.
 //
+// Of a store that keeps a ref in several scopes all that can be read are
+// overlaid, see [backend.Info].
+//
 // A source that has nothing, or fails, never disturbs the others: it is noted
 // in the report. Records whose blobs no source has are left out. The error is
 // nil unless a target is malformed or the context ends; a build goes on with
@@ -108,12 +111,15 @@ type source struct {
 
 // readSource reads one source. Failures end in its report.
 func readSource(ctx context.Context, t Target, report *SourceReport, asked *inquiry, opts ImportOptions) *source {
-	found, err := load(ctx, t, opts.ReadLimit)
+	found, failed, err := loadAll(ctx, t, opts.ReadLimit)
 	if err != nil {
 		report.Err = err
 		return &source{}
 	}
 	s := &source{}
+	for _, err := range failed {
+		s.problems = append(s.problems, Degradation{Kind: SourceFailed, Target: t.String(), Detail: err.Error()})
+	}
 	for _, p := range found.Problems {
 		s.problems = append(s.problems, Degradation{Kind: DocumentDamaged, Target: t.String(), Blob: p.Blob, Detail: p.Detail})
 	}

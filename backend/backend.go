@@ -168,6 +168,11 @@ type Info struct {
 	// Encoding names the form of manifests that others expect on this kind of
 	// store: "oci-manifest" or "flat".
 	Encoding string
+	// Scopes are the places in which GetRef looks for a ref, in this order, where
+	// the store keeps several apart and a ref may be in more than one: git refs in
+	// GitHub's cache. It returns what the first of them has; [WithScope] has it
+	// look in one alone. Elsewhere there are none.
+	Scopes []string
 	// VerifiesPut says that the far end checks the digest of what arrives, so
 	// that Put passes bytes on without looking at them, and is fastest if it is
 	// given files. Put keeps its promises either way.

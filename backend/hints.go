@@ -31,3 +31,19 @@ func WithOrigin(ctx context.Context) context.Context {
 func IsOrigin(ctx context.Context) bool {
 	return ctx.Value(originKey{}) != nil
 }
+
+type scopeKey struct{}
+
+// WithScope returns a context for a GetRef that looks in one of Info.Scopes
+// alone. Who reads a cache reads all of them, because each may have records that
+// the others lack.
+func WithScope(ctx context.Context, scope string) context.Context {
+	return context.WithValue(ctx, scopeKey{}, scope)
+}
+
+// ScopeOf returns the scope of a context from [WithScope]. It is for drivers that
+// have scopes.
+func ScopeOf(ctx context.Context) (scope string, ok bool) {
+	scope, ok = ctx.Value(scopeKey{}).(string)
+	return scope, ok
+}

@@ -2,6 +2,7 @@ package backendtest
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -46,7 +47,7 @@ func infoNeverChanges(t *testing.T, e *env) {
 	}
 	for _, step := range steps {
 		step.do()
-		if got := e.Info(); got != want {
+		if got := e.Info(); !reflect.DeepEqual(got, want) {
 			t.Errorf("Info() after %s = %+v, want %+v", step.name, got, want)
 		}
 	}

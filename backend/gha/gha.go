@@ -22,8 +22,9 @@
 // Entries never change. A ref is therefore a series of entries, #1, #2, ..., of
 // which the newest counts, and to reserve the next number is what makes
 // conditions atomic. An entry that was reserved and never finished, because its
-// writer has crashed, blocks its key: after [Options.StuckAfter] it is stepped
-// over. Nothing can be listed or deleted with the runtime token; entries go away
+// writer has crashed, blocks its key, and cannot be told from one that the service
+// does not find yet: after a while it is stepped over, see [Options]. A document
+// counts as written when the service finds it. Nothing can be listed or deleted with the runtime token; entries go away
 // when nobody has used them for a week, or when there are too many. An entry
 // whose content has gone is not found.
 //
@@ -39,6 +40,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/larder-build/larder/backend"
@@ -76,9 +78,11 @@ type Options struct {
 	// write waits longer. The documents of refs may wait two minutes more, so that
 	// what was written can be published.
 	Patience time.Duration
-	// StuckAfter is how long an entry may be reserved, and not be finished,
-	// before its writer counts as crashed; 0 means [DefaultStuckAfter]. Writers of
-	// refs give up before.
+	// StuckAfter is how long the entry of a blob may be reserved, and not be found,
+	// before its writer counts as crashed; 0 means [DefaultStuckAfter]. For the
+	// entry of a ref it is eight times as long, because what is stepped over may
+	// have been written and is then lost: the writer therefore reports success only
+	// if the service has found its document within six times as long.
 	StuckAfter time.Duration
 	// BlockSize is the size of the blocks of large blobs in bytes, and
 	// Concurrency how many of them are on the way. 0 means 8 MiB, and 4. Blobs of
@@ -102,6 +106,8 @@ type Options struct {
 // Backend is what a token can reach of the service.
 type Backend struct {
 	*bucket.Backend
+
+	store *store
 }
 
 var _ backend.Backend = (*Backend)(nil)
@@ -117,6 +123,9 @@ const isolation = "GitHub isolates caches by branch: a run reads those of its ow
 func (b *Backend) Info() backend.Info {
 	info := b.Backend.Info()
 	info.Isolation = isolation
+	if len(b.store.scopes.read) > 1 {
+		info.Scopes = slices.Clone(b.store.scopes.read)
+	}
 	return info
 }
 
@@ -130,7 +139,7 @@ func Open(ctx context.Context, opts Options) (*Backend, error) {
 	if err != nil {
 		return nil, &backend.Error{Op: "open", Backend: driverName, Kind: backend.Kind(err), Err: err}
 	}
-	return &Backend{bucket.New(ctx, s, bucket.Options{
+	return &Backend{store: s, Backend: bucket.New(ctx, s, bucket.Options{
 		Driver:      driverName,
 		Location:    s.opts.Location,
 		Keys:        bucket.Keys{Blobs: blobPrefix, Manifests: indexPrefix},

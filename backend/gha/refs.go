@@ -26,10 +26,15 @@ type state struct {
 	own int
 }
 
-// find returns the state of a ref: that of the first scope which has it.
+// find returns the state of a ref: that of the first scope which has it, or of
+// the one that the context asks for.
 func (s *store) find(ctx context.Context, name string) (state, error) {
 	var found state
-	for _, scope := range s.scopes.read {
+	scopes := s.scopes.read
+	if scope, ok := backend.ScopeOf(ctx); ok {
+		scopes = []string{scope}
+	}
+	for _, scope := range scopes {
 		series := seriesOf(name, scope)
 		number, content, err := s.newest(ctx, series)
 		if err != nil {
@@ -102,10 +107,13 @@ func (s *store) putRef(ctx context.Context, name string, body bucket.Body, cond 
 	}
 	series := seriesOf(name, s.scopes.own)
 	stuck, steps := 0, 0 // the last entry that somebody has reserved and not finished, and how many
-	for range maxContests {
-		number, err := s.nextNumber(ctx, name, cond)
-		if err != nil {
-			return bucket.Object{}, err
+	for attempt := range maxContests {
+		number, seen := s.following(series, cond)
+		if attempt > 0 || !seen {
+			var err error
+			if number, err = s.nextNumber(ctx, name, cond); err != nil {
+				return bucket.Object{}, err
+			}
 		}
 		number = max(number, stuck+1)
 		r, err := s.reserve(ctx, numbered(series, number), s.lease())
@@ -125,9 +133,21 @@ func (s *store) putRef(ctx context.Context, name string, body bucket.Body, cond 
 		if err != nil {
 			return bucket.Object{}, err
 		}
-		return s.writeRef(ctx, r, series, number, body)
+		o, err := s.writeRef(ctx, r, series, number, body)
+		if err == nil {
+			err = s.confirm(ctx, series, number)
+		}
+		return o, err
 	}
 	return bucket.Object{}, &bucket.Failure{Kind: backend.ErrConflict, Err: errors.New("others have reserved the next entry again and again")}
+}
+
+// following returns the number after the entry that a condition names, without a
+// look: to reserve it shows whether there is one already.
+func (s *store) following(series string, cond backend.Condition) (number int, ok bool) {
+	v, _ := cond.Version()
+	number, ok = numberOf(series, string(v))
+	return number + 1, ok && s.protocol.read
 }
 
 // nextNumber returns the number of the entry that is to be written, if a
@@ -158,7 +178,7 @@ func (s *store) nextNumber(ctx context.Context, name string, cond backend.Condit
 // awaitRef waits until an entry that somebody else has reserved is found, and
 // reports whether nothing has come of it.
 func (s *store) awaitRef(ctx context.Context, series string, number int) (stuck bool) {
-	err := s.poll(ctx, numbered(series, number), func() (bool, error) {
+	err := s.pollFor(ctx, stepPatience*s.opts.StuckAfter, numbered(series, number), func() (bool, error) {
 		key, _, err := s.protocol.lookup(ctx, series)
 		got, _ := numberOf(series, key)
 		return got >= number, err
@@ -184,6 +204,33 @@ func (s *store) writeRef(ctx context.Context, r *reservation, series string, num
 	}
 	s.setFinished(series, number)
 	return bucket.Object{Size: body.Size, Version: backend.Version(r.key)}, nil
+}
+
+// How many times Options.StuckAfter the service may take until it finds a
+// document that was written, for it to be acknowledged, and how many others wait
+// for an entry that is reserved: one and a half minutes, and two. Others wait
+// longer than a writer does, by more than its lease, so that nobody steps over a
+// document that was acknowledged without having read it.
+//
+// GitHub's service takes seconds as a rule; minutes have been reported
+// (moby/buildkit#5787, actions/cache#1710).
+const (
+	confirmPatience = 6
+	stepPatience    = 8
+)
+
+// confirm waits until the service finds a document that was written, or one that
+// came after.
+func (s *store) confirm(ctx context.Context, series string, number int) error {
+	err := s.pollFor(ctx, confirmPatience*s.opts.StuckAfter, "", func() (done bool, err error) {
+		key, _, err := s.protocol.lookup(ctx, series)
+		newest, _ := numberOf(series, key)
+		return newest >= number, err
+	})
+	if errors.Is(err, errStuck) {
+		return &bucket.Failure{Kind: backend.ErrUnavailable, Omittable: true, Err: errors.New("the service does not find the document that was written")}
+	}
+	return err
 }
 
 // errLate says that a ref took too long to write.

@@ -6,11 +6,13 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/backend/gha"
 	"github.com/larder-build/larder/internal/ghaserver"
 )
 
@@ -57,16 +59,22 @@ func TestRefsOfScopes(t *testing.T) {
 }
 
 func TestStuckRefIsSteppedOver(t *testing.T) {
-	s := ghaserver.New(t, ghaserver.Options{})
-	b := open(t, s, impatient, writer)
-	v := putRef(t, b, "demo", "first", backend.Always)
-	s.Reserve(mainRef, indexOfMain+"2", cacheVersion)
-	s.Reserve(mainRef, indexOfMain+"3", cacheVersion)
-	putRef(t, b, "demo", "second", backend.Match(v))
-	wantRef(t, b, "demo", "second")
-	if diff := cmp.Diff([]string{indexOfMain + "1", indexOfMain + "4"}, keys(s)); diff != "" {
-		t.Errorf("keys (-want +got):\n%s", diff)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := ghaserver.NewLocal(ghaserver.Options{})
+		b := open(t, s.Server, func(o *gha.Options) { o.Transport = s }, writer)
+		v := putRef(t, b, "demo", "first", backend.Always)
+		s.Reserve(mainRef, indexOfMain+"2", cacheVersion)
+		s.Reserve(mainRef, indexOfMain+"3", cacheVersion)
+		began := time.Now()
+		putRef(t, b, "demo", "second", backend.Match(v))
+		if took := time.Since(began); took < 4*time.Minute {
+			t.Errorf("PutRef(second) took %v, want two minutes for each entry that is stuck", took)
+		}
+		wantRef(t, b, "demo", "second")
+		if diff := cmp.Diff([]string{indexOfMain + "1", indexOfMain + "4"}, keys(s.Server)); diff != "" {
+			t.Errorf("keys (-want +got):\n%s", diff)
+		}
+	})
 }
 
 // TestUploadErrorsOfRefsAreReported has the upload of an index fail, which

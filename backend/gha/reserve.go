@@ -28,6 +28,7 @@ const (
 	// there, which doubles up to lastPoll.
 	firstPoll = 20 * time.Millisecond
 	lastPoll  = 2 * time.Second
+	toldPoll  = 500 * time.Millisecond
 )
 
 // reservation is the right to write an entry once.
@@ -163,7 +164,12 @@ var errStuck = errors.New("an entry was reserved and not finished")
 // poll asks again and again until it is done, a reservation of key is there to
 // take up (errKept), or its writer counts as crashed (errStuck).
 func (s *store) poll(ctx context.Context, key string, ask func() (done bool, err error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.opts.StuckAfter, errStuck)
+	return s.pollFor(ctx, s.opts.StuckAfter, key, ask)
+}
+
+// pollFor is poll with another time. Waits that a person notices are told.
+func (s *store) pollFor(ctx context.Context, patience time.Duration, key string, ask func() (done bool, err error)) error {
+	limited, cancel := context.WithTimeoutCause(ctx, patience, errStuck)
 	defer cancel()
 	for wait := firstPoll; ; wait = min(2*wait, lastPoll) {
 		if s.isKept(key) {
@@ -172,11 +178,17 @@ func (s *store) poll(ctx context.Context, key string, ask func() (done bool, err
 		if done, err := ask(); done || err != nil {
 			return err
 		}
-		if err := pause(ctx, wait); err != nil {
-			return context.Cause(ctx)
+		if wait >= toldPoll {
+			backend.TraceRetry(ctx, "lookup", errAwaited, wait)
+		}
+		if pause(limited, wait) != nil {
+			return context.Cause(limited)
 		}
 	}
 }
+
+// errAwaited is why something is looked up again.
+var errAwaited = errors.New("the service does not find yet what was written, or is being written by another")
 
 func (s *store) isKept(key string) bool {
 	s.mu.Lock()
