@@ -294,10 +294,12 @@ func (u *unpacking) isDelta(i int) bool { return i >= len(u.dir.layers)-u.dir.de
 // layers returns the stack, with those layers left out that are there.
 func (u *unpacking) layers() []archive.Layer {
 	stack := make([]archive.Layer, len(u.dir.layers))
+	links := u.links()
 	for i, l := range u.dir.layers {
 		stack[i].Disjoint = !u.isDelta(i)
 		if at, ok := u.position[l.Digest]; ok {
 			u.Present.add(l.Size)
+			stack[i].Links = links[at]
 			u.opts.Progress.step(StepReused, 0, l.Digest, l.Size)
 			if !stack[i].Disjoint {
 				stack[i].Has = u.before.Names(at)
@@ -310,6 +312,20 @@ func (u *unpacking) layers() []archive.Layer {
 		stack[i].Open = func(ctx context.Context) (io.ReadCloser, error) { return u.open(ctx, l.Descriptor()) }
 	}
 	return stack
+}
+
+// links returns the hard links in what is remembered, by the positions of their
+// layers.
+func (u *unpacking) links() map[int][]archive.Entry {
+	links := make(map[int][]archive.Entry)
+	if u.before != nil {
+		for i, layer := range u.before.Of {
+			if e := &u.before.Entries[i]; e.IsHardLink() {
+				links[layer] = append(links[layer], *e)
+			}
+		}
+	}
+	return links
 }
 
 // open returns a verified reader of a layer.

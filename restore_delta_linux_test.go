@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -137,4 +138,44 @@ func contents(tb testing.TB, dir string) map[string]string {
 		}
 	}
 	return found
+}
+
+// TestHardLinksFollowTheirFile changes a file that has another name in another
+// pack, which stays as it is if the times do: a tar says of it only whose name it
+// is.
+func TestHardLinksFollowTheirFile(t *testing.T) {
+	for _, remembered := range []bool{false, true} {
+		b, dir, into := newBed(t), project(t), t.TempDir()
+		first, second := filepath.Join(dir, "pkg00", "file000"), filepath.Join(dir, "pkg19", "z-link")
+		if err := os.Link(first, second); err != nil {
+			t.Fatal(err)
+		}
+		b.save(t, "deps-1", dir)
+		for i := range 10 { // so many that packs are written anew
+			name := filepath.Join(dir, "pkg00", fmt.Sprintf("file%03d", i))
+			info, err := os.Stat(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(os.WriteFile(name, []byte("changed in place"), 0), os.Chtimes(name, time.Time{}, info.ModTime())); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.save(t, "deps-2", dir)
+		for _, key := range []string{"deps-1", "deps-2"} {
+			opts := larder.RestoreOptions{Into: into, Exact: true}
+			if remembered {
+				opts.Snapshots = b.snapshots
+			}
+			if _, err := larder.Restore(t.Context(), key, []larder.Target{b.target}, opts); err != nil {
+				t.Fatal(err)
+			}
+		}
+		trees(t, dir, filepath.Join(into, "node_modules"))
+		a, errA := os.Stat(filepath.Join(into, "node_modules", "pkg00", "file000"))
+		z, errZ := os.Stat(filepath.Join(into, "node_modules", "pkg19", "z-link"))
+		if errA != nil || errZ != nil || !os.SameFile(a, z) {
+			t.Errorf("remembered %t: the names are not of one file: %v, %v", remembered, errA, errZ)
+		}
+	}
 }

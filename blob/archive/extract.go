@@ -24,6 +24,9 @@ type Layer struct {
 	// Has are the names in a layer that is not read and is not disjoint: those
 	// that it replaces or removes in the layers below it.
 	Has []Entry
+	// Links are the hard links in a layer that is not read. They are made anew if
+	// the file whose names they are is replaced.
+	Links []Entry
 	// Disjoint says that the layer has no name but directories in common with
 	// any other disjoint layer, and that all disjoint layers are below the
 	// others. Such layers are applied at the same time.
@@ -126,7 +129,7 @@ func (s *stage) layer(ctx context.Context, l *Layer, i int) (err error) {
 		}
 	}()
 	if l.Open == nil {
-		s.pass(l)
+		s.pass(l, i)
 		return nil
 	}
 	r, err := l.Open(ctx)

@@ -38,6 +38,8 @@ type stage struct {
 	mu      sync.Mutex
 	entries []staged
 	links   []staged
+	// kept are the links in layers that are not read.
+	kept    []staged
 	names   []int
 	removed [][]string
 	bytes   int64
@@ -163,8 +165,15 @@ func (s *stage) merge(u *unpacker) {
 	}
 }
 
-// pass notes what a layer hides that is not read.
-func (s *stage) pass(l *Layer) {
+// pass notes what a layer hides that is not read, and its links.
+func (s *stage) pass(l *Layer, layer int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range l.Links {
+		if !s.hidden(l.Links[i].Path) {
+			s.kept = append(s.kept, staged{l.Links[i], layer})
+		}
+	}
 	for i := range l.Has {
 		c := coversAll
 		if e := &l.Has[i]; !e.Removed && e.Mode.IsDir() {
@@ -179,6 +188,7 @@ func (s *stage) commit(ctx context.Context) (*Extracted, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	s.relink()
 	late, err := s.link()
 	if err != nil {
 		return nil, err
@@ -308,6 +318,16 @@ func (s *stage) link() (late []staged, err error) {
 		}
 	}
 	return late, nil
+}
+
+// relink adds those links of layers that were not read which are names of files
+// that are replaced: they would stay names of the old ones.
+func (s *stage) relink() {
+	for _, e := range s.kept {
+		if _, err := s.root.Lstat(e.Link); err == nil {
+			s.links = append(s.links, e)
+		}
+	}
 }
 
 func (s *stage) linkStaged(e *Entry) error {

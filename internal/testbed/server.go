@@ -68,5 +68,5 @@ type launch struct {
 // is the last, and so the first to be stopped: it keeps connections to the
 // others, some of which wait for that to end.
 func servers() []server {
-	return []server{registry(), registryHtpasswd(), registryToken(), registryDebian(), azurite(), versitygw(), minio(), fakegcs(), act(), actionsCache(), goActionsCache(), buildkit()}
+	return []server{registry(), registryHtpasswd(), registryToken(), registryDebian(), azurite(), versitygw(), minio(), fakegcs(), act(), actionsCache(), goActionsCache(), archivers(), buildkit()}
 }
