@@ -35,7 +35,7 @@ func TestSmoke(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"registry to registry", "| larder |", "| crane |", "| oras-go |", "| BuildKit |", "1 % new", "| rclone |", "| gocloud.dev |", "push to versitygw", "azurite to directory"} {
+	for _, want := range []string{"registry to registry", "| larder |", "| crane |", "| oras-go |", "| BuildKit |", "1 % new", "| rclone |", "| gocloud.dev |", "push to versitygw", "azurite to directory", "to GitHub's cache", "| @actions/cache |"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the tables do not mention %q", want)
 		}
@@ -152,6 +152,7 @@ func TestPlaces(t *testing.T) {
 		{repo: "127.0.0.1:5000/a/b"},
 		{objects: objects{kind: kindS3, addr: "127.0.0.1:9000", bucket: "bench", prefix: "to-1/"}},
 		{objects: objects{kind: kindAzblob, addr: "127.0.0.1:10000", bucket: "bench", prefix: "a/b/"}},
+		{actions: "http://127.0.0.1:8080/ token"},
 	} {
 		if got := parsePlace(p.String()); got != p {
 			t.Errorf("parsePlace(%s) = %+v, want %+v", p, got, p)

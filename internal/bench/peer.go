@@ -31,6 +31,9 @@ func runPeer(ctx context.Context, args []string) error {
 		if to.objects.kind != "" {
 			return runBuildKitObjects(ctx, from, to.objects)
 		}
+		if to.actions != "" {
+			return runBuildKitActions(ctx, from, to.actions)
+		}
 		return runBuildKit(ctx, from, to)
 	case peerORAS:
 		streams, err := strconv.Atoi(options[0])

@@ -33,6 +33,7 @@ const maxHeap = 64 << 20
 // programs are the commands that are compared.
 type programs struct {
 	self, larder, crane string
+	gha                 string // GitHub's cache service
 	skopeo              string // empty if it is not installed
 }
 
@@ -42,10 +43,11 @@ func build(ctx context.Context, dir string) (programs, error) {
 	if err != nil {
 		return programs{}, err
 	}
-	p := programs{self: self, larder: filepath.Join(dir, "larder"), crane: filepath.Join(dir, "crane")}
+	p := programs{self: self, larder: filepath.Join(dir, "larder"), crane: filepath.Join(dir, "crane"), gha: filepath.Join(dir, "gha")}
 	p.skopeo, _ = exec.LookPath("skopeo") // it is left out then
 	for _, c := range []struct{ out, dir, pkg string }{
 		{p.larder, "../..", "./examples/larder"},
+		{p.gha, "../..", "./internal/ghaserver/serve"},
 		{p.crane, ".", "github.com/google/go-containerregistry/cmd/crane"},
 	} {
 		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", c.out, c.pkg)

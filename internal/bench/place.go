@@ -5,18 +5,22 @@ import "strings"
 // refName is the tag of everything that is copied.
 const refName = "main"
 
-// place is where a cache is: an OCI layout, a repository of a registry, or in an
-// object store.
+// place is where a cache is: an OCI layout, a repository of a registry, in an
+// object store or in GitHub's cache.
 type place struct {
 	layout  string // a directory
 	repo    string // host:port/repository
 	objects objects
+	actions string // the URL of GitHub's cache service, and a token after a space
 }
 
 // parsePlace is the inverse of String.
 func parsePlace(s string) place {
 	if repo, ok := strings.CutPrefix(s, "registry:"); ok {
 		return place{repo: repo}
+	}
+	if service, ok := strings.CutPrefix(s, "actions:"); ok {
+		return place{actions: service}
 	}
 	if o, ok := parseObjects(s); ok {
 		return place{objects: o}
@@ -30,6 +34,9 @@ func (p place) String() string {
 	}
 	if p.objects.kind != "" {
 		return p.objects.String()
+	}
+	if p.actions != "" {
+		return "actions:" + p.actions
 	}
 	return p.layout
 }
@@ -55,6 +62,9 @@ func (p place) larder() string {
 	}
 	if p.objects.kind != "" {
 		return p.objects.larder()
+	}
+	if url, token, ok := strings.Cut(p.actions, " "); ok {
+		return "type=gha,version=2,url_v2=" + url + ",token=" + token + ",scope=" + refName
 	}
 	return "type=local,dest=" + p.layout + ",tag=" + refName
 }

@@ -73,10 +73,10 @@ func spread(all []time.Duration) string {
 	return seconds(slices.Min(all)) + " to " + seconds(slices.Max(all))
 }
 
-// requestsText shows counts by method.
+// requestsText shows counts by method, or by what GitHub's cache is asked for.
 func requestsText(counts map[string]int) string {
 	var parts []string
-	for _, method := range []string{"HEAD", "GET", "POST", "PATCH", "PUT", "DELETE"} {
+	for _, method := range append([]string{"HEAD", "GET", "POST", "PATCH", "PUT", "DELETE"}, actionsOps()...) {
 		if n := counts[method]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, method))
 		}

@@ -8,7 +8,8 @@
 //
 // Beside the protocol it has, for tests, POST /content?scope=&key=&version=,
 // which makes the body the content of an entry, or takes its content away if the
-// body is empty; and DELETE, which evicts the entry.
+// body is empty; DELETE, which evicts the entry; and GET /requests, which tells
+// how many requests there were of each op.
 package main
 
 import (
@@ -40,7 +41,9 @@ func run(args []string, in io.Reader, out, log io.Writer) error {
 		return err
 	}
 	var s *ghaserver.Server
-	o.Intercept = func(w http.ResponseWriter, r *http.Request) bool { return change(s, w, r) }
+	o.Intercept = func(w http.ResponseWriter, r *http.Request) bool {
+		return r.URL.Path == "/content" && change(s, w, r) || r.URL.Path == "/requests" && count(s, w)
+	}
 	s = ghaserver.Start(o)
 	defer s.Close()
 	started := struct {
@@ -78,9 +81,6 @@ func parseScopes(text string) ([]ghaserver.Scope, error) {
 
 // change changes a content behind the back of all clients.
 func change(s *ghaserver.Server, w http.ResponseWriter, r *http.Request) bool {
-	if r.URL.Path != "/content" {
-		return false
-	}
 	q := r.URL.Query()
 	scope, key, version := q.Get("scope"), q.Get("key"), q.Get("version")
 	data, err := io.ReadAll(r.Body)
@@ -96,6 +96,18 @@ func change(s *ghaserver.Server, w http.ResponseWriter, r *http.Request) bool {
 	}
 	if !ok {
 		w.WriteHeader(http.StatusBadRequest)
+	}
+	return true
+}
+
+// count tells the requests so far.
+func count(s *ghaserver.Server, w http.ResponseWriter) bool {
+	counts := map[string]int{}
+	for _, r := range s.Requests() {
+		counts[r.Op]++
+	}
+	if err := json.NewEncoder(w).Encode(counts); err != nil {
+		panic(http.ErrAbortHandler) // the client has gone
 	}
 	return true
 }

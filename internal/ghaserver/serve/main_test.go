@@ -82,6 +82,30 @@ func TestServe(t *testing.T) {
 	}
 }
 
+func TestRequestsAreCounted(t *testing.T) {
+	url, tokens := start(t, "refs/heads/main=rw")
+	data := []byte("content")
+	if err := open(t, url, tokens[0]).Put(t.Context(), blob.Describe("", data), blob.Bytes(data)); err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/requests", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var counts map[string]int
+	if err := json.NewDecoder(resp.Body).Decode(&counts); err != nil {
+		t.Fatal(err)
+	}
+	if counts["create"] != 1 || counts["put"] != 1 || counts["finalize"] != 1 {
+		t.Errorf("requests = %v, want a create, a put and a finalize", counts)
+	}
+}
+
 func setContent(t *testing.T, method, url string, d blob.Descriptor, data string) {
 	t.Helper()
 	where := url + "/content?scope=refs/heads/main&key=buildkit-blob-1-" + d.Digest.String() +
