@@ -114,6 +114,9 @@ func (s *store) putRef(ctx context.Context, name string, body bucket.Body, cond 
 	if err == nil {
 		err = s.confirm(ctx, series, number)
 	}
+	if err == nil {
+		s.sweepRef(ctx, series, number)
+	}
 	return o, err
 }
 
@@ -148,11 +151,12 @@ func (s *store) reserveRef(ctx context.Context, name string, cond backend.Condit
 }
 
 // following returns the number after the entry that a condition names, without a
-// look: to reserve it shows whether there is one already.
+// look: to reserve it shows whether there is one already. Where entries can be
+// deleted it does not.
 func (s *store) following(series string, cond backend.Condition) (number int, ok bool) {
 	v, _ := cond.Version()
 	number, ok = numberOf(series, string(v))
-	return number + 1, ok && s.protocol.read
+	return number + 1, ok && s.protocol.read && s.rest == nil
 }
 
 // nextNumber returns the number of the entry that is to be written, if a
