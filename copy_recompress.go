@@ -137,7 +137,7 @@ func (r *recompressing) layer(ctx context.Context, old manifest.Layer) error {
 	if !slices.ContainsFunc(r.to, func(to *destination) bool { return to.failed() == nil }) {
 		return nil
 	}
-	out, err := newSpool(r.TempDir, old.Size, recompressMemory)
+	out, err := newSpool(r.TempDir, old.Size, recompressMemory, nil)
 	if err != nil {
 		return err
 	}

@@ -63,6 +63,10 @@ type packing struct {
 	// a file shows in its times.
 	began, settled time.Time
 	mu             sync.Mutex
+	// writers are as many as layers are compressed at a time; each is used for
+	// many layers. A nil one is yet to be made.
+	writers chan *compress.Writer
+	free    chunks
 }
 
 // pack lists the directory, and stores what of it is new.
@@ -111,11 +115,21 @@ func (p *packing) skip() func(string, bool) bool {
 	}
 }
 
+// freeChunks is how many chunks of a layer are kept for later ones: what a pack
+// takes that compresses as source code does.
+const freeChunks = 8
+
 // run makes the layers that are not there yet, on all processors.
 func (p *packing) run(ctx context.Context) error {
 	p.layers = make([]compress.Layer, len(p.packs))
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
+	processors := runtime.GOMAXPROCS(0)
+	// While some layers are compressed, as many others are stored.
+	group.SetLimit(2 * processors)
+	p.writers, p.free = make(chan *compress.Writer, processors), make(chunks, 2*processors*freeChunks)
+	for range processors {
+		p.writers <- nil
+	}
 	for i, pack := range p.packs {
 		if pack.Reuse >= 0 {
 			continue
@@ -134,7 +148,7 @@ func (p *packing) make(ctx context.Context, i int) (err error) {
 			p.step(StepFailed, i)
 		}
 	}()
-	out, err := newSpool(p.opts.TempDir, p.bytes(i), spoolMemory)
+	out, err := newSpool(p.opts.TempDir, p.bytes(i), spoolMemory, p.free)
 	if err != nil {
 		return err
 	}
@@ -218,15 +232,9 @@ func (p *packing) name(i int) blob.Digest {
 // one.
 func (p *packing) write(ctx context.Context, out io.Writer, i int) (compress.Layer, error) {
 	entries := p.packs[i].Entries
-	opts := compress.WriterOptions{Level: p.opts.Level, Concurrency: 1}
-	if p.opts.Compression == compress.Zstd {
-		note, err := archive.AppendList(nil, p.opts.Keep.Kept(entries), false)
-		if err != nil {
-			return compress.Layer{}, err
-		}
-		opts.Note = note
-	}
-	w, err := compress.NewWriter(out, p.opts.Compression, opts)
+	w := <-p.writers
+	defer func() { p.writers <- w }()
+	w, err := p.begin(w, out, entries)
 	if err != nil {
 		return compress.Layer{}, err
 	}
@@ -238,6 +246,22 @@ func (p *packing) write(ctx context.Context, out io.Writer, i int) (compress.Lay
 		return compress.Layer{}, err
 	}
 	return w.Layer(), nil
+}
+
+// begin begins a layer, with the list if it can, and with the writer of an earlier
+// one if there is one.
+func (p *packing) begin(w *compress.Writer, out io.Writer, entries []archive.Entry) (_ *compress.Writer, err error) {
+	opts := compress.WriterOptions{Level: p.opts.Level, Concurrency: 1}
+	if p.opts.Compression == compress.Zstd {
+		if opts.Note, err = archive.AppendList(nil, p.opts.Keep.Kept(entries), false); err != nil {
+			return nil, err
+		}
+	}
+	if w != nil {
+		err = w.Reset(out, opts.Note)
+		return w, err
+	}
+	return compress.NewWriter(out, p.opts.Compression, opts)
 }
 
 // stack returns the layers of the directory as snapshots have them.

@@ -18,6 +18,7 @@ const (
 	listVersion      = 1
 	listWithStats    = 1 << 0
 	maxListExpansion = 1 << 30 // bytes
+	listWindow       = 1 << 20 // bytes
 	// removedBit marks what is removed, among the bits of a mode: package fs uses
 	// the lower nine and the upper ones.
 	removedBit = 1 << 9
@@ -35,7 +36,8 @@ func AppendList(buf []byte, entries []Entry, stats bool) ([]byte, error) {
 
 // pack appends data in its compressed form, which has a checksum.
 func pack(buf, data []byte) ([]byte, error) {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithWindowSize(listWindow), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, err
 	}

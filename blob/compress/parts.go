@@ -42,12 +42,22 @@ type outcome struct {
 }
 
 func newParts(dst io.Writer, size int, compress func(dst, part []byte) ([]byte, error), concurrency int) *parts {
-	p := &parts{
-		compress: compress, size: size, free: make(chan []byte, 2*concurrency),
-		queue: make(chan (<-chan outcome), concurrency-1), failed: make(chan struct{}), ended: make(chan struct{}),
-	}
+	return startParts(dst, &parts{compress: compress, size: size, free: make(chan []byte, 2*concurrency+2)}, concurrency)
+}
+
+func startParts(dst io.Writer, p *parts, concurrency int) *parts {
+	p.queue, p.failed, p.ended = make(chan (<-chan outcome), concurrency-1), make(chan struct{}), make(chan struct{})
 	go p.writeTo(dst)
 	return p
+}
+
+// again returns parts for a further stream, with the buffers of one that has
+// ended.
+func (p *parts) again(dst io.Writer) *parts {
+	if p.part != nil {
+		p.recycle(p.part)
+	}
+	return startParts(dst, &parts{compress: p.compress, size: p.size, free: p.free}, cap(p.queue)+1)
 }
 
 // writeTo writes the parts in order. After an error it only waits for those
@@ -124,13 +134,14 @@ func (p *parts) abort() {
 	<-p.ended
 }
 
-// buffer returns an empty slice, if possible one that has held a part before.
+// buffer returns an empty slice, if possible one that has held a part before. What
+// does not compress takes a little more than its size.
 func (p *parts) buffer() []byte {
 	select {
 	case b := <-p.free:
 		return b[:0]
 	default:
-		return nil
+		return make([]byte, 0, p.size+p.size/64)
 	}
 }
 
@@ -173,6 +184,7 @@ func zstdFrame(opts WriterOptions) (func(dst, part []byte) ([]byte, error), erro
 		zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(level)),
 		zstd.WithEncoderConcurrency(opts.Concurrency),
 		zstd.WithWindowSize(zstdPart),
+		zstd.WithLowerEncoderMem(true),
 		zstd.WithZeroFrames(true))
 	if err != nil {
 		return nil, err

@@ -60,6 +60,7 @@ func CheckLevel(c Compression, level int) error {
 // level give the same output, however it is cut into writes.
 type Writer struct {
 	compression Compression
+	opts        WriterOptions
 	encoder     encoder
 	content     hash.Hash
 	output      hash.Hash
@@ -89,18 +90,47 @@ func NewWriter(dst io.Writer, c Compression, opts WriterOptions) (*Writer, error
 	if opts.Concurrency <= 0 {
 		opts.Concurrency = runtime.GOMAXPROCS(0)
 	}
-	w := &Writer{compression: c, content: sha256.New(), output: sha256.New(), dst: dst}
-	if len(opts.Note) > 0 {
-		if c != Zstd {
-			return nil, fmt.Errorf("%w: a note of %d bytes: a layer with compression %s has no place for one", blob.ErrInvalid, len(opts.Note), c)
-		}
-		if err := writeNote(outputOf{w}, opts.Note); err != nil {
-			return nil, err
-		}
+	w := &Writer{compression: c, opts: opts, content: sha256.New(), output: sha256.New(), dst: dst}
+	if err := w.note(opts.Note); err != nil {
+		return nil, err
 	}
 	var err error
-	w.encoder, err = newEncoder(outputOf{w}, c, opts)
-	return w, err
+	if w.encoder, err = newEncoder(outputOf{w}, c, opts); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// note begins the output with a note, if there is one.
+func (w *Writer) note(note []byte) error {
+	switch {
+	case len(note) == 0:
+		return nil
+	case w.compression != Zstd:
+		return fmt.Errorf("%w: a note of %d bytes: a layer with compression %s has no place for one", blob.ErrInvalid, len(note), w.compression)
+	default:
+		return writeNote(outputOf{w}, note)
+	}
+}
+
+// Reset begins another layer, with the same compression and with the memory of the
+// one before, which has ended or is given up. After an error the writer has ended.
+func (w *Writer) Reset(dst io.Writer, note []byte) (err error) {
+	w.Abort()
+	last := w.encoder
+	*w = Writer{compression: w.compression, opts: w.opts, content: w.content, output: w.output, dst: dst, err: errEnded}
+	w.content.Reset()
+	w.output.Reset()
+	if err := w.note(note); err != nil {
+		return err
+	}
+	if p, ok := last.(*parts); ok {
+		w.encoder = p.again(outputOf{w})
+	} else if w.encoder, err = newEncoder(outputOf{w}, w.compression, w.opts); err != nil {
+		return err
+	}
+	w.err = nil
+	return nil
 }
 
 func newEncoder(dst io.Writer, c Compression, opts WriterOptions) (encoder, error) {

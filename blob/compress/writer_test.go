@@ -352,3 +352,42 @@ func BenchmarkWriter(b *testing.B) {
 		}
 	})
 }
+
+// TestResetBeginsAnew has one writer write several layers, one of which it gives
+// up: each is what a new writer would have written.
+func TestResetBeginsAnew(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	for _, c := range compressions {
+		w, err := compress.NewWriter(io.Discard, c, compress.WriterOptions{Concurrency: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, size := range []int{5 << 20, 100, 2 << 20, 0} {
+			data := tarOf(t, text(size))
+			var out bytes.Buffer
+			if err := w.Reset(&out, nil); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Write(data); err != nil {
+				t.Fatal(err)
+			}
+			if i == 2 {
+				continue // given up by the next Reset
+			}
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+			want, layer := written(t, c, data, 1<<20, compress.WriterOptions{})
+			if !bytes.Equal(out.Bytes(), want) || w.Layer().Digest != layer.Digest || w.Layer().DiffID != layer.DiffID {
+				t.Errorf("%s, layer %d: %s of %d bytes, want %s of %d", c, i, w.Layer().Digest, out.Len(), layer.Digest, len(want))
+			}
+		}
+		if err := w.Reset(io.Discard, []byte("note")); (err == nil) != (c == compress.Zstd) {
+			t.Errorf("%s: Reset(note) = %v, want an error unless it is zstd", c, err)
+		}
+		w.Abort()
+		if _, err := w.Write([]byte("late")); err == nil {
+			t.Errorf("%s: Write() after Abort = nil, want an error", c)
+		}
+	}
+}

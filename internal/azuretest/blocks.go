@@ -1,6 +1,7 @@
 package azuretest
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/xml"
 	"net/http"
@@ -46,7 +47,7 @@ func (s *Server) stage(c *call, id string, data []byte) *Failure {
 	if len(b.staged) >= 2*maxBlocks {
 		return fail(http.StatusConflict, "BlockCountExceedsLimit", "The uncommitted block count cannot exceed the maximum limit of 100,000 blocks.")
 	}
-	b.staged[id] = data // nobody else has it
+	b.staged[id] = bytes.Clone(data)
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 )
 
@@ -55,7 +54,7 @@ func (b *bench) bulkObjectTasks(s *objectStore) []task {
 			goals: []goal{{"larder", "rclone", 0.65}, {"larder", floorHashed, 1.2}},
 		},
 		{
-			title: what + ", directory to " + s.name, from: b.bulk, store: s, fresh: slices.Contains(keepsDeleted, s.name),
+			title: what + ", directory to " + s.name, from: b.bulk, store: s, fresh: s.name == inMemory,
 			peers: []peer{
 				p.larderObjects(), p.objects(floor, wayBare), p.objects(floorHashed, wayHashed), p.objects("SDK's manager", waySDK),
 				p.objects("gocloud.dev", wayGocloud), p.rclone(b), p.buildkit(),
@@ -65,9 +64,9 @@ func (b *bench) bulkObjectTasks(s *objectStore) []task {
 	}
 }
 
-// keepsDeleted are the stores that keep what has been deleted for minutes: what
-// all peers have sent would fill the memory that it is in.
-var keepsDeleted = []string{"azurite", "minio"}
+// inMemory is the store that keeps objects in memory, and for minutes those
+// that have been deleted.
+const inMemory = "azurite"
 
 // unchanged is how many requests a push of what is there may take.
 const unchanged = 2
