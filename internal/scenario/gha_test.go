@@ -187,8 +187,11 @@ func TestUntrustedTrigger(t *testing.T) {
 	p.want(p.found(build, "base", "deps"), "base@main deps@main")
 	m, content := cacheOf("base", "evil")
 	report, err := build.Export(t.Context(), m, content, larder.Policy{}, larder.ExportOptions{})
-	if err == nil && len(report.Degradations) == 0 {
-		t.Error("Export() by a token that may only read says nothing of that")
+	if err != nil {
+		t.Fatalf("Export() by a token that may only read = %v, want that to be reported only", err)
+	}
+	if got := report.Targets[0].Degradations; len(got) != 1 || got[0].Kind != larder.WriteOmitted || !strings.Contains(got[0].Detail, "may only read") {
+		t.Errorf("Export() by a token that may only read reports %v, want what was left out and why", got)
 	}
 	if after := service.server.Entries(); len(after) != len(before) {
 		t.Errorf("there are %d entries, want %d as before", len(after), len(before))
