@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -171,7 +172,7 @@ func TestOtherProgramsReadLayers(t *testing.T) {
 		download(t, b.target, blob.Descriptor{Digest: layers[0].Digest, Size: layers[0].Size}, file)
 		for name, command := range commands {
 			into := t.TempDir()
-			args := append(command[1:len(command):len(command)], file, "-C", into)
+			args := slices.Concat(command[1:], []string{file, "-C", into})
 			if name == "tar" && compression != "uncompressed" {
 				args = append([]string{"--" + compression}, args...)
 			}

@@ -61,19 +61,27 @@ func (s *servers) open(tb testing.TB, server *ghaserver.Server, change func(*gha
 }
 
 // conform runs the suite over services of a kind, in a version of the protocol.
-func conform(t *testing.T, o ghaserver.Options, version int) {
+func conform(t *testing.T, o ghaserver.Options, version int, change ...func(*ghaserver.Server, *gha.Options)) {
 	t.Helper()
-	speak := func(opts *gha.Options) { opts.Version = version }
+	speak := func(s *ghaserver.Server) func(*gha.Options) {
+		return func(opts *gha.Options) {
+			opts.Version = version
+			for _, change := range change {
+				change(s, opts)
+			}
+		}
+	}
 	all := &servers{of: map[backend.Backend]*ghaserver.Server{}}
 	backendtest.Run(t, backendtest.Harness{
 		New: func(tb testing.TB) backend.Backend {
 			tb.Helper()
-			return all.open(tb, ghaserver.New(tb, o), speak)
+			s := ghaserver.New(tb, o)
+			return all.open(tb, s, speak(s))
 		},
 		Reopen: func(tb testing.TB, b backend.Backend) backend.Backend {
 			tb.Helper()
 			all.get(b).Settle()
-			return all.open(tb, all.get(b), speak)
+			return all.open(tb, all.get(b), speak(all.get(b)))
 		},
 		Plant: func(tb testing.TB, b backend.Backend, d blob.Digest, data []byte) {
 			tb.Helper()
@@ -94,5 +102,16 @@ func TestConformance(t *testing.T) {
 				t.Run(fmt.Sprint("version ", version), func(t *testing.T) { conform(t, o, version) })
 			}
 		})
+	}
+}
+
+// withREST lets a backend use the REST API.
+func withREST(s *ghaserver.Server, o *gha.Options) {
+	o.API, o.Repository, o.APIToken = s.URL, ghaserver.Repository, s.RESTToken(ghaserver.Read|ghaserver.Write)
+}
+
+func TestConformanceWithREST(t *testing.T) {
+	for _, version := range []int{1, 2} {
+		t.Run(fmt.Sprint("version ", version), func(t *testing.T) { conform(t, ghaserver.Options{}, version, withREST) })
 	}
 }

@@ -37,8 +37,9 @@ func DriverWith(defaults Options) backend.Driver {
 			{Name: "token", Secret: true, Env: []string{envToken}},
 			{Name: "version", Check: checkVersion},
 			{Name: "timeout", Check: backend.Duration},
-			{Name: "repository", Inert: true},
-			{Name: "ghtoken", Inert: true, Secret: true},
+			{Name: "repository", Check: checkRepository},
+			{Name: "ghtoken", Secret: true},
+			{Name: "api_url", Check: checkURL},
 		}, backend.CommonAttrs()...),
 		Refs: backend.RefSyntax{Attr: "scope", Default: "buildkit", Check: checkRef},
 		Open: func(ctx context.Context, l backend.Location, o backend.OpenOptions) (backend.Backend, error) {
@@ -54,7 +55,12 @@ func open(ctx context.Context, l backend.Location, o backend.OpenOptions, opts O
 	}
 	if o.Getenv != nil {
 		opts.Mode = cmp.Or(o.Getenv(envMode), opts.Mode)
+		opts.Repository = cmp.Or(o.Getenv(envRepository), opts.Repository)
+		opts.API = cmp.Or(o.Getenv(envAPI), opts.API)
 	}
+	opts.Repository = cmp.Or(l.Value("repository"), opts.Repository)
+	opts.API = cmp.Or(l.Value("api_url"), opts.API)
+	opts.APIToken = cmp.Or(l.Value("ghtoken"), opts.APIToken)
 	if patience, err := time.ParseDuration(l.Value("timeout")); err == nil {
 		opts.Patience = patience
 	}

@@ -24,7 +24,7 @@
 // conditions atomic. An entry that was reserved and never finished, because its
 // writer has crashed, blocks its key, and cannot be told from one that the service
 // does not find yet: after a while it is stepped over, see [Options]. A document
-// counts as written when the service finds it. Nothing can be listed or deleted with the runtime token; entries go away
+// counts as written when the service finds it. Nothing can be listed or deleted with the runtime token, but by the REST API; entries go away
 // when nobody has used them for a week, or when there are too many. An entry
 // whose content has gone is not found.
 //
@@ -66,6 +66,15 @@ type Options struct {
 	// Token is the job's: ACTIONS_RUNTIME_TOKEN.
 	Token string
 
+	// Repository, as owner/name, and APIToken are for GitHub's REST API, at API; ""
+	// is [DefaultAPI]. With them entries can be listed and deleted, those of the
+	// scope that is written, many blobs are looked for at a time, and documents
+	// that were replaced a day ago are removed. The token is a job's GITHUB_TOKEN,
+	// for example, with the permission actions: read or, to delete, write. Without
+	// a token nothing of that is done.
+	Repository string
+	APIToken   string
+	API        string
 	// Mode is what the workflow allows, the value of ACTIONS_CACHE_MODE: "none",
 	// "read", "write" (which may read too) or "write-only". Any other one, "" in
 	// particular, allows everything that the token does. What is not allowed to
@@ -183,7 +192,12 @@ func newStore(opts Options) (*store, error) {
 	if opts.Version == firstVersion {
 		spoken = artifactCache{base}
 	}
+	api, err := newREST(opts, base.scopes, c)
+	if err != nil {
+		return nil, err
+	}
 	return &store{
+		rest:     api,
 		protocol: allow(spoken, base.scopes, opts.Mode),
 		client:   c,
 		scopes:   base.scopes,

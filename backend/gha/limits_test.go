@@ -2,6 +2,7 @@ package gha_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,14 +52,14 @@ func TestThousandEntries(t *testing.T) {
 				o := ghaserver.Options{}
 				o.Creations, o.Per, o.Latency = 200, time.Minute, 250*time.Millisecond
 				s := ghaserver.NewLocal(o)
-				waits := 0
+				var waits atomic.Int64
 				driver := open(t, s.Server, func(o *gha.Options) {
 					o.Transport, o.Patience, o.Budget = s, tt.patience, &gha.Budget{Creations: tt.seen}
 				}, writer)
-				b := wrap.Recommended(driver, wrap.Options{Observer: &wrap.Observer{Retry: func(wrap.Call, error, time.Duration) { waits++ }}})
+				b := wrap.Recommended(driver, wrap.Options{Observer: &wrap.Observer{Retry: func(wrap.Call, error, time.Duration) { waits.Add(1) }}})
 				report := export1000(t, larder.Target{Backend: b, Ref: "demo"}, tt.deadline)
-				if report.Retries == 0 || report.Waited == 0 || waits == 0 {
-					t.Errorf("Export() tells of %d retries after %v, the observer of %d, want waits", report.Retries, report.Waited, waits)
+				if report.Retries == 0 || report.Waited == 0 || waits.Load() == 0 {
+					t.Errorf("Export() tells of %d retries after %v, the observer of %d, want waits", report.Retries, report.Waited, waits.Load())
 				}
 				if omitted := len(report.Degradations) > 0; omitted == tt.all {
 					t.Errorf("Export() has degradations %+v, want some: %t", report.Degradations, !tt.all)

@@ -105,49 +105,58 @@ func (s *store) putRef(ctx context.Context, name string, body bucket.Body, cond 
 	if why := s.protocol.readOnly.Load(); why != nil {
 		return bucket.Object{}, *why
 	}
+	r, number, err := s.reserveRef(ctx, name, cond)
+	if err != nil {
+		return bucket.Object{}, err
+	}
+	series := seriesOf(name, s.scopes.own)
+	o, err := s.writeRef(ctx, r, series, number, body)
+	if err == nil {
+		err = s.confirm(ctx, series, number)
+	}
+	if err == nil {
+		s.sweepRef(ctx, series, number)
+	}
+	return o, err
+}
+
+// reserveRef reserves the next entry of a ref, if a condition holds, and returns
+// its number. Entries that others have reserved are waited for, and stepped over
+// if nothing comes of them.
+func (s *store) reserveRef(ctx context.Context, name string, cond backend.Condition) (*reservation, int, error) {
 	series := seriesOf(name, s.scopes.own)
 	stuck, steps := 0, 0 // the last entry that somebody has reserved and not finished, and how many
-	for attempt := range maxContests {
+	for contest := 0; contest < maxContests && steps < maxStuck; contest++ {
 		number, seen := s.following(series, cond)
-		if attempt > 0 || !seen {
+		if contest > 0 || !seen {
 			var err error
 			if number, err = s.nextNumber(ctx, name, cond); err != nil {
-				return bucket.Object{}, err
+				return nil, 0, err
 			}
 		}
 		number = max(number, stuck+1)
 		r, err := s.reserve(ctx, numbered(series, number), s.lease())
-		if errors.Is(err, errExists) {
-			if s.awaitRef(ctx, series, number) {
-				stuck = number
-				steps++
-			}
-			if err := ctx.Err(); err != nil {
-				return bucket.Object{}, err
-			}
-			if steps == maxStuck {
-				break
-			}
-			continue
+		if !errors.Is(err, errExists) {
+			return r, number, err
 		}
-		if err != nil {
-			return bucket.Object{}, err
+		if s.awaitRef(ctx, series, number) {
+			stuck = number
+			steps++
 		}
-		o, err := s.writeRef(ctx, r, series, number, body)
-		if err == nil {
-			err = s.confirm(ctx, series, number)
+		if err := ctx.Err(); err != nil {
+			return nil, 0, err
 		}
-		return o, err
 	}
-	return bucket.Object{}, &bucket.Failure{Kind: backend.ErrConflict, Err: errors.New("others have reserved the next entry again and again")}
+	return nil, 0, &bucket.Failure{Kind: backend.ErrConflict, Err: errors.New("others have reserved the next entry again and again")}
 }
 
 // following returns the number after the entry that a condition names, without a
-// look: to reserve it shows whether there is one already.
+// look: to reserve it shows whether there is one already. Where entries can be
+// deleted it does not.
 func (s *store) following(series string, cond backend.Condition) (number int, ok bool) {
 	v, _ := cond.Version()
 	number, ok = numberOf(series, string(v))
-	return number + 1, ok && s.protocol.read
+	return number + 1, ok && s.protocol.read && s.rest == nil
 }
 
 // nextNumber returns the number of the entry that is to be written, if a

@@ -22,6 +22,9 @@ const (
 	envForce  = "ACTIONS_CACHE_API_FORCE_VERSION"
 	envServer = "GITHUB_SERVER_URL"
 	envMode   = "ACTIONS_CACHE_MODE"
+
+	envRepository = "GITHUB_REPOSITORY"
+	envAPI        = "GITHUB_API_URL"
 )
 
 // The versions of the protocol.
@@ -37,10 +40,15 @@ const (
 // GitHub Enterprise Server, act, Gitea and Forgejo, which is known by
 // GITHUB_SERVER_URL. ACTIONS_CACHE_SERVICE_V2 decides between two URLs
 // elsewhere, and ACTIONS_CACHE_API_FORCE_VERSION everywhere.
+//
+// The address of the REST API and the repository are those of the runner too. A
+// token for it is not taken from the environment: whoever wants entries to be
+// deleted gives it as [Options.APIToken].
 func FromEnv(getenv func(name string) string) Options {
 	o := Options{Version: versionFrom(getenv), Token: getenv(envToken)}
 	o.URL = getenv(urlVariable(o.Version))
 	o.Mode = getenv(envMode)
+	o.Repository, o.API = getenv(envRepository), getenv(envAPI)
 	return o
 }
 
@@ -123,6 +131,14 @@ func checkURL(value string) error {
 func checkVersion(value string) error {
 	if value != "1" && value != "2" {
 		return errors.New("want 1, which GitHub Enterprise Server, act, Gitea and Forgejo speak, or 2, which github.com speaks")
+	}
+	return nil
+}
+
+func checkRepository(value string) error {
+	owner, name, ok := strings.Cut(value, "/")
+	if !ok || owner == "" || name == "" || url.PathEscape(name) != name || url.PathEscape(owner) != owner || strings.Trim(name, ".") == "" {
+		return errors.New("want OWNER/NAME")
 	}
 	return nil
 }

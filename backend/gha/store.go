@@ -20,6 +20,9 @@ import (
 // Source: learn.microsoft.com/rest/api/storageservices/put-block-list.
 const maxBlocks = 50_000
 
+// deleteBatch is how many blobs one call deletes, some at a time.
+const deleteBatch = 1000
+
 // store is the service as a store of objects: each is an entry, or for refs a
 // series of them.
 type store struct {
@@ -27,6 +30,7 @@ type store struct {
 	client   *client
 	scopes   scopes
 	budget   *Budget
+	rest     *rest // nil without a token for it
 	opts     Options
 	urls     *urlCache
 
@@ -43,11 +47,15 @@ type store struct {
 var (
 	_ bucket.Store    = (*store)(nil)
 	_ bucket.Uploader = (*store)(nil)
+	_ bucket.Surveyor = (*store)(nil)
 )
 
 // Features implements [bucket.Store].
 func (s *store) Features() bucket.Features {
-	return bucket.Features{Create: true, Replace: true, NoDelete: true, NoList: true, NoAges: true, MaxParts: maxBlocks}
+	return bucket.Features{
+		Create: true, Replace: true, NoDelete: s.rest == nil, NoList: s.rest == nil, NoAges: true,
+		MaxParts: maxBlocks, DeleteBatch: deleteBatch,
+	}
 }
 
 // Close implements [bucket.Store].
@@ -254,17 +262,9 @@ func (u *upload) Abort(context.Context) error {
 	return nil
 }
 
-// Delete implements [bucket.Store]. There is no such request with this token.
-func (s *store) Delete(context.Context, []string) error { return errUnsupported("delete") }
-
 // DeleteIf implements [bucket.Store].
 func (s *store) DeleteIf(context.Context, string, backend.Version) error {
 	return errUnsupported("delete")
-}
-
-// List implements [bucket.Store].
-func (s *store) List(context.Context, string, string) (bucket.Page, error) {
-	return bucket.Page{}, errUnsupported("list")
 }
 
 func errUnsupported(what string) error {

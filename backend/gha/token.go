@@ -20,6 +20,8 @@ type scopes struct {
 	own string
 	// read are the scopes of which refs are read: the own one first.
 	read []string
+	// known says that the token tells its scopes.
+	known bool
 	// readOnly says that the token knows its scopes and may write none.
 	readOnly bool
 	// expires is when the token does, or the zero time.
@@ -59,7 +61,7 @@ func parseScopes(token string) scopes {
 			own = i
 		}
 	}
-	s.readOnly = own < 0
+	s.known, s.readOnly = true, own < 0
 	if own >= 0 {
 		s.own = list[own].Scope
 		s.read = append(s.read, s.own)
@@ -70,4 +72,12 @@ func parseScopes(token string) scopes {
 		}
 	}
 	return s
+}
+
+// listed is the scope whose entries are listed.
+func (s scopes) listed() string {
+	if s.own == "" && len(s.read) > 0 {
+		return s.read[0]
+	}
+	return s.own
 }

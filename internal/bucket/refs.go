@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +38,7 @@ func (b *Backend) getRef(ctx context.Context, name string) (backend.Ref, error) 
 		return backend.Ref{}, err
 	}
 	defer func() { _ = r.Close() }()
-	data, err := io.ReadAll(io.LimitReader(r, backend.MaxDocumentSize+1))
+	data, err := readDocument(r, o.Size)
 	if err != nil {
 		return backend.Ref{}, broken(err)
 	}
@@ -51,6 +52,17 @@ func (b *Backend) getRef(ctx context.Context, name string) (backend.Ref, error) 
 		}
 	}
 	return backend.Ref{Name: name, Version: versionOf(o, data), ModTime: o.ModTime, Document: backend.Document{Data: data}}, nil
+}
+
+// readDocument reads a document of the size that was announced, or -1, and a byte
+// more than the limit at most.
+func readDocument(r io.Reader, size int64) ([]byte, error) {
+	var data bytes.Buffer
+	if size > 0 && size <= backend.MaxDocumentSize {
+		data.Grow(int(size) + bytes.MinRead) // with room to meet the end
+	}
+	_, err := data.ReadFrom(io.LimitReader(r, backend.MaxDocumentSize+1))
+	return data.Bytes(), err
 }
 
 // PutRef writes a ref in one request.

@@ -159,6 +159,15 @@ type Toucher interface {
 	Touch(ctx context.Context, key string, o Object) (Object, error)
 }
 
+// Surveyor is a Store that can say of many objects at a time whether they are
+// there.
+type Surveyor interface {
+	// Survey returns those of the objects that are there, and perhaps others, by
+	// their keys; ok is false if Head is to be asked of each, because that is
+	// cheaper or the only way.
+	Survey(ctx context.Context, keys []string) (found map[string]Object, ok bool, err error)
+}
+
 // ErrRange is the error of a Get whose offset is not inside of the object.
 var ErrRange = errors.New("offset is at the end of the object or beyond")
 

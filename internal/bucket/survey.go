@@ -22,6 +22,9 @@ const pageCost = 12
 // the others. The first page tells how many there are, because digests are
 // spread evenly: a page that ends at 20... is an eighth of all.
 func (s *survey) list(ctx context.Context, wanted []blob.Digest) (rest []blob.Digest, err error) {
+	if v, ok := s.b.store.(Surveyor); ok {
+		return s.ask(ctx, v, wanted)
+	}
 	f := s.b.features
 	if len(wanted) < calls.Parallel || f.NoList || f.Unordered {
 		return wanted, nil
@@ -47,6 +50,24 @@ func (s *survey) list(ctx context.Context, wanted []blob.Digest) (rest []blob.Di
 		return rest, nil
 	}
 	return nil, s.sweep(ctx, rest)
+}
+
+// ask has the store answer for all, if it can.
+func (s *survey) ask(ctx context.Context, v Surveyor, wanted []blob.Digest) (rest []blob.Digest, err error) {
+	keys := make([]string, len(wanted))
+	for i, d := range wanted {
+		keys[i] = s.b.opts.Keys.blob(d)
+	}
+	found, ok, err := v.Survey(ctx, keys)
+	if err != nil || !ok {
+		return wanted, err
+	}
+	for i, d := range wanted {
+		if o, ok := found[keys[i]]; ok {
+			s.add(d, o)
+		}
+	}
+	return nil, nil
 }
 
 // take notes the wanted blobs that a page has. It returns the last blob of the

@@ -8,7 +8,7 @@
 // in chunks. GitHub documents neither; what is followed is what its client does
 // (github.com/actions/toolkit, packages/cache), what BuildKit's does
 // (github.com/tonistiigi/go-actions-cache), and what has been observed of the
-// service.
+// service. The REST API for entries is beside it, for one repository.
 package ghaserver
 
 import (
@@ -49,13 +49,16 @@ type Server struct {
 	finalizations int
 	windowBegan   time.Time
 	windowCount   int
+	restBegan     time.Time
+	restCount     int
 	requests      []Request
 }
 
 // Request is a request that the service has received.
 type Request struct {
 	// Op is "create", "finalize", "lookup" or, in the first version, "list"; "put",
-	// "put block" (a chunk too), "put block list", "get", "head", or "unknown".
+	// "put block" (a chunk too), "put block list", "get", "head", "rest get" or
+	// "rest delete" of the REST API, or "unknown".
 	Op     string
 	Path   string
 	Header http.Header
@@ -108,6 +111,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.serveBlob(w, r)
 	case strings.HasPrefix(r.URL.Path, artifactPath):
 		s.serveArtifacts(w, r)
+	case strings.HasPrefix(r.URL.Path, restPath):
+		s.serveREST(w, r)
 	default:
 		s.serveTwirp(w, r)
 	}
@@ -123,6 +128,8 @@ func opOf(r *http.Request) string {
 		return op
 	case strings.HasPrefix(r.URL.Path, artifactPath):
 		return artifactOpOf(r)
+	case strings.HasPrefix(r.URL.Path, restPath):
+		return "rest " + strings.ToLower(r.Method)
 	case !strings.HasPrefix(r.URL.Path, blobsPath):
 		return "unknown"
 	}

@@ -43,6 +43,9 @@ type Limits struct {
 	// Quota is how many bytes there may be; beyond, the entries that were used
 	// least recently are evicted. 0 means no limit.
 	Quota int64
+	// RESTRequests is how many requests the REST API takes in an hour: GitHub's
+	// takes 1000 with a job's token. 0 means no limit.
+	RESTRequests int
 	// BudgetExhausted refuses to create entries because nobody pays for more.
 	BudgetExhausted bool
 }
