@@ -224,9 +224,9 @@ type missingError struct{ attribute, variable string }
 
 var _ backend.Remedier = (*missingError)(nil)
 
-// Error implements error.
+// Error implements error. Everybody meets it at first, so that it says what to do.
 func (e *missingError) Error() string {
-	return fmt.Sprintf("attribute %s is missing, want what runners have in %s", e.attribute, e.variable)
+	return fmt.Sprintf("attribute %s is missing, want what runners have in %s; %s", e.attribute, e.variable, e.Remedy())
 }
 
 // Remedy implements [backend.Remedier].
