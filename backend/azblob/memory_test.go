@@ -3,6 +3,7 @@ package azblob_test
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -55,10 +56,9 @@ func (z *zeros) RoundTrip(r *http.Request) (*http.Response, error) {
 		answer.StatusCode = http.StatusNotFound
 		answer.Header.Set("X-Ms-Error-Code", "BlobNotFound")
 	case http.MethodGet:
-		asked := r.Header["x-ms-range"] // as the SDK writes it
-		var from, to int64
-		if _, err := fmt.Sscanf(strings.Join(asked, ""), "bytes=%d-%d", &from, &to); err != nil {
-			return nil, fmt.Errorf("range %q: %w", asked, err)
+		from, to, err := askedRange(r.Header)
+		if err != nil {
+			return nil, err
 		}
 		to = min(to+1, z.size)
 		answer.StatusCode, answer.ContentLength = http.StatusPartialContent, to-from
@@ -67,6 +67,17 @@ func (z *zeros) RoundTrip(r *http.Request) (*http.Response, error) {
 		answer.Body = io.NopCloser(io.LimitReader(zeroReader{}, to-from))
 	}
 	return answer, nil
+}
+
+// askedRange reads the header of a range, which the SDK writes in lower case.
+func askedRange(h http.Header) (from, to int64, err error) {
+	for key, values := range h {
+		if strings.EqualFold(key, "X-Ms-Range") {
+			_, err = fmt.Sscanf(values[0], "bytes=%d-%d", &from, &to)
+			return from, to, err
+		}
+	}
+	return 0, 0, errors.New("no range was asked for")
 }
 
 // zeroReader yields zeros without end.
