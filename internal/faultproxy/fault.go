@@ -45,20 +45,6 @@ type Fault struct {
 	Answer http.HandlerFunc
 }
 
-// strikes reports whether the fault strikes a request, and counts it.
-func (f *Fault) strikes(r *http.Request) bool {
-	switch {
-	case f.Times == 0, f.Match != nil && !f.Match(r):
-		return false
-	case f.Skip > 0:
-		f.Skip--
-		return false
-	default:
-		f.Times--
-		return true
-	}
-}
-
 // Around has do answer a request under a fault; nil is none. What a fault holds
 // up ends with closing. The server must have [ConnContext].
 func (f *Fault) Around(closing <-chan struct{}, w http.ResponseWriter, r *http.Request, do http.HandlerFunc) {

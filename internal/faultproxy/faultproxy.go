@@ -14,6 +14,8 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"sync"
+
+	"github.com/larder-build/larder/internal/strikes"
 )
 
 // TB is what New needs of a testing.TB.
@@ -38,8 +40,9 @@ type Proxy struct {
 	closing chan struct{}
 	close   func() // closes closing
 
+	faults strikes.List[Fault]
+
 	mu       sync.Mutex
-	faults   []*Fault
 	requests []Request
 }
 
@@ -98,30 +101,14 @@ func (p *Proxy) note(r *http.Request) *Fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.requests = append(p.requests, Request{Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.Query()})
-	for _, f := range p.faults {
-		if f.strikes(r) {
-			return f
-		}
-	}
-	return nil
+	return p.faults.Next(func(f *Fault) bool { return f.Match == nil || f.Match(r) })
 }
 
 // Inject adds a fault. Of several that fit a request the first added strikes.
-func (p *Proxy) Inject(f Fault) {
-	if f.Times == 0 {
-		f.Times = 1
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.faults = append(p.faults, &f)
-}
+func (p *Proxy) Inject(f Fault) { p.faults.Add(f, f.Skip, f.Times) }
 
 // Heal removes all faults. Requests that one holds up remain so.
-func (p *Proxy) Heal() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.faults = nil
-}
+func (p *Proxy) Heal() { p.faults.Clear() }
 
 // Requests returns the requests so far, in the order of their arrival.
 func (p *Proxy) Requests() []Request {

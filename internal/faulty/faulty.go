@@ -12,6 +12,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/strikes"
 )
 
 // Op is a method of a backend.
@@ -71,9 +72,10 @@ func (f *Fault) body() bool { return f.BreakAt != 0 || f.FlipAt != 0 || f.StallA
 type Backend struct {
 	backend.Backend
 
-	mu     sync.Mutex
-	faults []*Fault
-	calls  map[Op]int
+	faults strikes.List[Fault]
+
+	mu    sync.Mutex
+	calls map[Op]int
 }
 
 // New returns b with faults.
@@ -86,21 +88,10 @@ func New(b backend.Backend, faults ...Fault) *Backend {
 }
 
 // Inject adds a fault. Of several that fit a call the first added applies.
-func (b *Backend) Inject(f Fault) {
-	if f.Times == 0 {
-		f.Times = 1
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.faults = append(b.faults, &f)
-}
+func (b *Backend) Inject(f Fault) { b.faults.Add(f, f.Skip, f.Times) }
 
 // Clear removes all faults.
-func (b *Backend) Clear() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.faults = nil
-}
+func (b *Backend) Clear() { b.faults.Clear() }
 
 // Calls returns how often a method has been called.
 func (b *Backend) Calls(op Op) int {
@@ -115,19 +106,9 @@ func (b *Backend) Unwrap() backend.Backend { return b.Backend }
 // next counts a call and returns the fault that applies to it, or nil.
 func (b *Backend) next(op Op, keys ...string) *Fault {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.calls[op]++
-	for _, f := range b.faults {
-		switch {
-		case f.Op != op, f.Times == 0, f.Key != "" && !slices.Contains(keys, f.Key):
-		case f.Skip > 0:
-			f.Skip--
-		default:
-			f.Times--
-			return f
-		}
-	}
-	return nil
+	b.mu.Unlock()
+	return b.faults.Next(func(f *Fault) bool { return f.Op == op && (f.Key == "" || slices.Contains(keys, f.Key)) })
 }
 
 // call makes a call under the fault that applies to it.

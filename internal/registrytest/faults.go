@@ -35,35 +35,14 @@ type Fault struct {
 }
 
 // Inject adds a fault. Of several that fit a request the first added strikes.
-func (s *Server) Inject(f Fault) {
-	if f.Times == 0 {
-		f.Times = 1
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = append(s.faults, &f)
-}
+func (s *Server) Inject(f Fault) { s.faults.Add(f, f.Skip, f.Times) }
 
 // Heal removes all faults.
-func (s *Server) Heal() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = nil
-}
+func (s *Server) Heal() { s.faults.Clear() }
 
 // strike returns the fault that strikes a request, or nil.
 func (s *Server) strike(r Request) *Fault {
-	for _, f := range s.faults {
-		switch {
-		case f.Op != "" && f.Op != r.Op, f.Match != nil && !f.Match(r), f.Times == 0:
-		case f.Skip > 0:
-			f.Skip--
-		default:
-			f.Times--
-			return f
-		}
-	}
-	return nil
+	return s.faults.Next(func(f *Fault) bool { return (f.Op == "" || f.Op == r.Op) && (f.Match == nil || f.Match(r)) })
 }
 
 // around answers a request under a fault; nil is none.

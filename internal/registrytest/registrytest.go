@@ -26,6 +26,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/larder-build/larder/internal/faultproxy"
+	"github.com/larder-build/larder/internal/strikes"
 )
 
 // TB is what New needs of a testing.TB.
@@ -52,7 +53,7 @@ type Server struct {
 	mu       sync.Mutex // guards all below, except what is in an upload
 	repos    map[string]*repository
 	requests []*Request
-	faults   []*Fault
+	faults   strikes.List[Fault]
 	tokens   map[string]*token
 	window   window
 	pulls    int
