@@ -147,6 +147,14 @@ func (b *Budget) grant() {
 	b.refused, b.backoff = time.Time{}, 0
 }
 
+// state returns how many entries may be created in a minute, and how long the
+// service lets nobody create any.
+func (b *Budget) state() (limit int, left time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return cmp.Or(b.Creations, budgetCreations), max(time.Until(b.until), 0)
+}
+
 // pause waits, unless the context ends first.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

@@ -60,6 +60,7 @@ func (c *client) send(req *http.Request, op string) (*http.Response, error) {
 	if err != nil {
 		return nil, networkError(req.Context(), err)
 	}
+	notice(req.Context(), resp)
 	return resp, nil
 }
 

@@ -162,9 +162,9 @@ func Open(ctx context.Context, opts Options) (*Backend, error) {
 // newStore checks the options and puts the client together.
 func newStore(opts Options) (*store, error) {
 	opts.Version = cmp.Or(opts.Version, secondVersion)
-	attribute := map[int]string{firstVersion: "url", secondVersion: "url_v2"}[opts.Version]
+	attribute := urlAttribute(opts.Version)
 	switch {
-	case attribute == "":
+	case opts.Version != firstVersion && opts.Version != secondVersion:
 		return nil, fmt.Errorf("%w: version %d, want 1 or 2", backend.ErrInvalid, opts.Version)
 	case opts.Token == "":
 		return nil, &missingError{attribute: "token", variable: envToken}
@@ -231,7 +231,16 @@ func (e *missingError) Error() string {
 
 // Remedy implements [backend.Remedier].
 func (e *missingError) Remedy() string {
-	return "run steps do not see " + e.variable + ": export it by the action crazy-max/ghaction-github-runtime"
+	if e.variable == envRepository {
+		return "set the attribute to OWNER/NAME"
+	}
+	return remedyFor(e.variable)
+}
+
+// remedyFor says how a step gets to see a variable.
+func remedyFor(variable string) string {
+	return "run steps do not see " + variable + ": have a step before use crazy-max/ghaction-github-runtime, or actions/github-script with core.exportVariable('" +
+		variable + "', process.env['" + variable + "'])"
 }
 
 // Unwrap returns the kind.

@@ -60,6 +60,14 @@ func urlVariable(version int) string {
 	return envSecond
 }
 
+// urlAttribute names the attribute with it.
+func urlAttribute(version int) string {
+	if version == firstVersion {
+		return "url"
+	}
+	return "url_v2"
+}
+
 // versionFrom chooses a version of the protocol.
 func versionFrom(getenv func(string) string) int {
 	switch {
