@@ -205,7 +205,7 @@ func (s *store) writeRef(ctx context.Context, r *reservation, series string, num
 		err = s.finish(limited, r, body.Size)
 	}
 	if err != nil {
-		s.keep(r)
+		err = s.giveUp(r, err)
 		if ctx.Err() == nil && errors.Is(context.Cause(limited), errLate) {
 			err = &bucket.Failure{Kind: backend.ErrUnavailable, Err: errLate, Temporary: true}
 		}

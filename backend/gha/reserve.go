@@ -28,7 +28,6 @@ const (
 	// there, which doubles up to lastPoll.
 	firstPoll = 20 * time.Millisecond
 	lastPoll  = 2 * time.Second
-	toldPoll  = 500 * time.Millisecond
 )
 
 // reservation is the right to write an entry once.
@@ -70,6 +69,27 @@ func (s *store) create(ctx context.Context, key string) (slot, error) {
 		s.budget.refuse(f.RetryAfter)
 		t.refusal = f.Err
 	}
+}
+
+// giveUp returns the error of a write that has failed. Its reservation is kept,
+// unless the service says that there is none: it was finalized before, by a
+// request whose answer was lost, or has been dropped. Another attempt finds out.
+func (s *store) giveUp(r *reservation, err error) error {
+	if gone := asGone(err); gone != nil {
+		return gone
+	}
+	s.keep(r)
+	return err
+}
+
+// asGone returns the error of a reservation that is not there, or nil if err does
+// not say so.
+func asGone(err error) error {
+	e, ok := errors.AsType[*ResponseError](err)
+	if !ok || e.Status != http.StatusNotFound {
+		return nil
+	}
+	return &bucket.Failure{Kind: backend.ErrUnavailable, Err: e, Temporary: true}
 }
 
 // keep remembers a reservation for another attempt: nobody can write that entry
@@ -167,7 +187,7 @@ func (s *store) poll(ctx context.Context, key string, ask func() (done bool, err
 	return s.pollFor(ctx, s.opts.StuckAfter, key, ask)
 }
 
-// pollFor is poll with another time. Waits that a person notices are told.
+// pollFor is poll with another time. Its waits are told.
 func (s *store) pollFor(ctx context.Context, patience time.Duration, key string, ask func() (done bool, err error)) error {
 	limited, cancel := context.WithTimeoutCause(ctx, patience, errStuck)
 	defer cancel()
@@ -178,9 +198,7 @@ func (s *store) pollFor(ctx context.Context, patience time.Duration, key string,
 		if done, err := ask(); done || err != nil {
 			return err
 		}
-		if wait >= toldPoll {
-			backend.TraceRetry(ctx, "lookup", errAwaited, wait)
-		}
+		backend.TraceRetry(ctx, "lookup", errAwaited, wait)
 		if pause(limited, wait) != nil {
 			return context.Cause(limited)
 		}

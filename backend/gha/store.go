@@ -197,8 +197,7 @@ func (s *store) Put(ctx context.Context, key string, body bucket.Body, cond back
 		err = s.finish(ctx, r, body.Size)
 	}
 	if err != nil {
-		s.keep(r)
-		return bucket.Object{}, err
+		return bucket.Object{}, s.giveUp(r, err)
 	}
 	s.urls.drop(key)
 	s.setFresh(entryOf(key))
@@ -220,6 +219,7 @@ type upload struct {
 
 	mu    sync.Mutex
 	parts int
+	gone  error // that there is no such reservation, or nil
 }
 
 // Part implements [bucket.Upload].
@@ -228,7 +228,7 @@ func (u *upload) Part(ctx context.Context, number int, body bucket.Body) error {
 		return nil
 	}
 	if err := u.store.protocol.putPart(ctx, u.reservation.slot, number, body); err != nil {
-		return err
+		return u.failed(err)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -243,10 +243,10 @@ func (u *upload) Complete(ctx context.Context, _ backend.Condition) error {
 		return nil
 	}
 	if err := u.store.protocol.join(ctx, u.reservation.slot, u.parts); err != nil {
-		return err
+		return u.failed(err)
 	}
 	if err := u.store.finish(ctx, u.reservation, u.size); err != nil {
-		return err
+		return u.failed(err)
 	}
 	u.store.urls.drop(u.key)
 	u.store.setFresh(entryOf(u.key))
@@ -256,10 +256,24 @@ func (u *upload) Complete(ctx context.Context, _ backend.Condition) error {
 // Abort implements [bucket.Upload]. A reservation cannot be given back: it is
 // kept for another attempt.
 func (u *upload) Abort(context.Context) error {
-	if u.reservation != nil {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.reservation != nil && u.gone == nil {
 		u.store.keep(u.reservation)
 	}
 	return nil
+}
+
+// failed returns the error of a request, as giveUp does.
+func (u *upload) failed(err error) error {
+	gone := asGone(err)
+	if gone == nil {
+		return err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.gone = gone
+	return gone
 }
 
 // DeleteIf implements [bucket.Store].

@@ -41,7 +41,7 @@ func (st *stage) lasts(t *testing.T, fault faultproxy.Fault, n int) {
 	case backend.Kind(err) == nil:
 		t.Errorf("%s = %v, want an error of some kind", st.verb.name, err)
 	}
-	done := fault.Kind == faultproxy.Lost || fault.After > 0
+	done := fault.Kind == faultproxy.Lost || fault.After > 0 || st.h.Confirms
 	s.mustBeIntact(t, done)
 }
 
@@ -69,5 +69,5 @@ func (st *stage) canceled(t *testing.T, n int) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%s = %v, want %v", st.verb.name, err, context.Canceled)
 	}
-	s.mustBeIntact(t, false)
+	s.mustBeIntact(t, st.h.Confirms)
 }

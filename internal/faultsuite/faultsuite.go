@@ -39,6 +39,10 @@ type Harness struct {
 	// Expired is how the service refuses credentials that have been good
 	// before. Without an Answer, that is left out.
 	Expired faultproxy.Fault
+	// Confirms says that the driver looks whether what it has written can be found
+	// before it reports success: an outage then may leave the new cache although
+	// the verb has failed.
+	Confirms bool
 	// LayerSize is how many bytes the first layer has, which is there from the
 	// start; the second has half as many, the third a quarter. 0 means 10,000.
 	LayerSize int

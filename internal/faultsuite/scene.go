@@ -134,7 +134,12 @@ func (s *scene) inject(fault faultproxy.Fault, n int) {
 func (s *scene) struck(n int) bool { return s.seen.Load() > int64(n) }
 
 func export(ctx context.Context, s *scene) error {
-	_, err := larder.Export(ctx, s.new, s.content, []larder.Target{s.destination}, larder.ExportOptions{Overwrite: true})
+	report, err := larder.Export(ctx, s.new, s.content, []larder.Target{s.destination}, larder.ExportOptions{Overwrite: true})
+	for _, d := range report.Targets[0].Degradations {
+		if err == nil && d.Kind == larder.WriteOmitted { // which is how an export says it
+			err = fmt.Errorf("%w: %s", backend.ErrLimited, d.Detail)
+		}
+	}
 	return err
 }
 
