@@ -1,6 +1,6 @@
 // Package soak holds the long proofs: exporters that are killed at random
-// moments, and many processes that export to one place. It has no code but its
-// tests.
+// moments, many processes that export to one place, and how much memory the
+// command takes. It has no code but its tests.
 //
 // Their small size runs with all the other tests. The full one takes minutes:
 //
