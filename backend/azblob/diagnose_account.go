@@ -8,6 +8,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/internal/bucket"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // sas looks at what a SAS says of itself.
@@ -24,7 +25,7 @@ func (d *diagnosis) sas(context.Context) bool {
 		}
 	}
 	if len(missing) > 0 && a.sas.Get("sp") != "" { // those of a stored access policy are not in it
-		detail := fmt.Sprintf("permits %s, and lacks %s", oneLine(a.sas.Get("sp")), strings.Join(missing, ", "))
+		detail := fmt.Sprintf("permits %s, and lacks %s", calls.OneLine(a.sas.Get("sp")), strings.Join(missing, ", "))
 		if !d.found(check, backend.FindingNote, detail, "make one with r, w, d and l unless that is meant") {
 			return false
 		}

@@ -6,15 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/internal/bucket"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // ResponseError is the service's refusal in its own words, for [errors.As].
@@ -39,18 +38,8 @@ var _ backend.Remedier = (*ResponseError)(nil)
 
 // Error describes the refusal without any secret.
 func (e *ResponseError) Error() string {
-	parts := []string{fmt.Sprintf("%s answered %d %s", e.Host, e.Status, http.StatusText(e.Status)), e.Code, e.Message}
-	text := strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ": ")
-	if e.RequestID != "" {
-		text += " (request " + e.RequestID + ")"
-	}
-	if e.Credentials != "" {
-		text += "; credentials: " + e.Credentials
-	}
-	if e.Hint != "" {
-		text += "; " + e.Hint
-	}
-	return text
+	answer := fmt.Sprintf("%s answered %d %s", e.Host, e.Status, http.StatusText(e.Status))
+	return calls.Refusal(answer, e.Code, e.Message, e.RequestID, e.Credentials, e.Hint)
 }
 
 // Remedy implements [backend.Remedier].
@@ -99,7 +88,7 @@ func (s *store) responseError(err error) error {
 	e := &ResponseError{Status: refused.StatusCode, Code: refused.ErrorCode, Host: s.account.url.Host}
 	detail := ""
 	if resp := refused.RawResponse; resp != nil {
-		e.RequestID = oneLine(resp.Header.Get("X-Ms-Request-Id"))
+		e.RequestID = calls.OneLine(resp.Header.Get("X-Ms-Request-Id"))
 		e.Message, detail = messageOf(resp)
 	}
 	if kind, _ := kindOf(e.Code, e.Status); errors.Is(kind, backend.ErrDenied) {
@@ -127,17 +116,7 @@ func messageOf(resp *http.Response) (message, detail string) {
 	}
 	// The identifier and the time follow, in lines of their own.
 	message, _, _ = strings.Cut(said.Message, "\nRequestId:")
-	return oneLine(message), oneLine(said.Detail)
-}
-
-// oneLine makes one line of a text, of a bounded length.
-func oneLine(s string) string {
-	const limit = 1 << 10
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
-	if len(s) > limit {
-		s = strings.ToValidUTF8(s[:limit], "") + "…"
-	}
-	return s
+	return calls.OneLine(message), calls.OneLine(said.Detail)
 }
 
 // invalid returns the error of a setting, whose value it does not repeat.

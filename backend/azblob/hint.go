@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // hint returns what can be done about a refusal, or "".
@@ -26,7 +28,7 @@ func (s *store) hint(code, message string) string {
 		return "allow this machine in the account's network rules, and see that the credentials are for this container"
 	case "AuthorizationPermissionMismatch", "UnauthorizedBlobOverwrite", "InsufficientAccountPermissions":
 		if a.sas != nil {
-			return fmt.Sprintf("make the SAS in %s with the permissions rwdl: it has %s", a.setting, oneLine(a.sas.Get("sp")))
+			return fmt.Sprintf("make the SAS in %s with the permissions rwdl: it has %s", a.setting, calls.OneLine(a.sas.Get("sp")))
 		}
 		return "assign the role Storage Blob Data Contributor for the container"
 	case "AuthenticationFailed":

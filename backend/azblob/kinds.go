@@ -7,6 +7,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/internal/bucket"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // kinds are what the service's codes mean that their status does not tell.
@@ -77,12 +78,5 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	if ms, err := strconv.Atoi(h.Get("X-Ms-Retry-After-Ms")); err == nil {
 		return max(0, time.Duration(ms)*time.Millisecond)
 	}
-	value := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil {
-		return max(0, time.Duration(seconds)*time.Second)
-	}
-	if date, err := http.ParseTime(value); err == nil {
-		return max(0, date.Sub(now))
-	}
-	return 0
+	return calls.RetryAfter(h, now)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // tokenCredential gets tokens, and marks its errors: the SDK passes them on
@@ -30,7 +31,7 @@ type tokenError struct{ err error }
 
 // Error describes the failure in one line: Azure's chain tells what it has
 // tried in many.
-func (e *tokenError) Error() string { return "no token: " + oneLine(e.err.Error()) }
+func (e *tokenError) Error() string { return "no token: " + calls.OneLine(e.err.Error()) }
 
 // Unwrap returns the kind and the cause.
 func (e *tokenError) Unwrap() []error { return []error{backend.ErrDenied, e.err} }

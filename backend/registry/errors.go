@@ -11,14 +11,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // ResponseError is a registry's refusal in its own words, for [errors.As].
@@ -43,38 +42,15 @@ type ResponseError struct {
 
 // Error describes the refusal without any secret.
 func (e *ResponseError) Error() string {
-	parts := []string{}
-	if e.Code != "" {
-		parts = append(parts, e.Code)
-	}
-	if e.Message != "" {
-		parts = append(parts, e.Message)
-	}
-	text := fmt.Sprintf("%s answered %d %s", e.Host, e.Status, http.StatusText(e.Status))
-	if len(parts) > 0 {
-		text += ": " + strings.Join(parts, ": ")
-	}
-	if e.RequestID != "" {
-		text += " (request " + e.RequestID + ")"
-	}
-	if e.Credentials != "" {
-		text += "; credentials: " + e.Credentials
-	}
-	if e.Hint != "" {
-		text += "; " + e.Hint
-	}
-	return text
+	answer := fmt.Sprintf("%s answered %d %s", e.Host, e.Status, http.StatusText(e.Status))
+	return calls.Refusal(answer, e.Code, e.Message, e.RequestID, e.Credentials, e.Hint)
 }
 
 // Unwrap returns what the refusal means, one of the kinds of package backend.
 func (e *ResponseError) Unwrap() error { return e.kind() }
 
-// maxErrorBody bounds what is read of a refusal, and maxMessage what is
-// repeated of it.
-const (
-	maxErrorBody = 64 << 10
-	maxMessage   = 1 << 10
-)
+// maxErrorBody bounds what is read of a refusal.
+const maxErrorBody = 64 << 10
 
 // responseError reads a response that is none of those wanted.
 func (b *Backend) responseError(resp *http.Response) error {
@@ -82,7 +58,7 @@ func (b *Backend) responseError(resp *http.Response) error {
 	code, message := parseErrors(body)
 	e := &ResponseError{
 		Host: resp.Request.URL.Host, Status: resp.StatusCode, Code: code, Message: message,
-		RequestID: requestID(resp.Header), retryAfter: retryAfter(resp.Header, b.opts.Now),
+		RequestID: requestID(resp.Header), retryAfter: calls.RetryAfter(resp.Header, b.opts.Now()),
 	}
 	if errors.Is(e, backend.ErrDenied) {
 		e.Credentials = b.session.source()
@@ -105,13 +81,13 @@ func parseErrors(body []byte) (code, message string) {
 	switch err := json.Unmarshal(body, &parsed); {
 	case err == nil && len(parsed.Errors) > 0:
 		first := parsed.Errors[0]
-		return first.Code, clean(withDetail(first.Message, first.Detail))
+		return first.Code, calls.OneLine(withDetail(first.Message, first.Detail))
 	case err == nil:
-		return "", clean(parsed.Message)
+		return "", calls.OneLine(parsed.Message)
 	case strings.HasPrefix(strings.TrimSpace(string(body)), "<"): // a page for browsers
 		return "", ""
 	default:
-		return "", clean(string(body))
+		return "", calls.OneLine(string(body))
 	}
 }
 
@@ -135,37 +111,14 @@ func withDetail(message string, detail any) string {
 	return strings.TrimPrefix(message+": "+text, ": ")
 }
 
-// clean makes one line of a registry's text.
-func clean(s string) string {
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r)
-	}), " ")
-	if len(s) > maxMessage {
-		s = strings.ToValidUTF8(s[:maxMessage], "") + "…"
-	}
-	return s
-}
-
 // requestID returns the registry's name for a request.
 func requestID(h http.Header) string {
 	for _, key := range []string{"X-Request-Id", "X-Amzn-Requestid", "X-Github-Request-Id", "X-Ms-Correlation-Request-Id", "Docker-Request-Id"} {
 		if id := h.Get(key); id != "" {
-			return clean(id)
+			return calls.OneLine(id)
 		}
 	}
 	return ""
-}
-
-// retryAfter reads the header of that name, in seconds or as a date.
-func retryAfter(h http.Header, now func() time.Time) time.Duration {
-	value := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil {
-		return max(0, time.Duration(seconds)*time.Second)
-	}
-	if date, err := http.ParseTime(value); err == nil {
-		return max(0, date.Sub(now()))
-	}
-	return 0
 }
 
 // kinds are those of the specification's codes, and of codes that some
@@ -284,7 +237,7 @@ func (s *session) authError(err error, source string) error {
 	}
 	if r := s.transport.refusal.Load(); r != nil && r.status == e.Status {
 		e.Code, e.Message = parseErrors(r.body)
-		e.RequestID, e.retryAfter = requestID(r.header), retryAfter(r.header, s.now)
+		e.RequestID, e.retryAfter = requestID(r.header), calls.RetryAfter(r.header, s.now())
 	}
 	e.Hint = hint(s.repo.RegistryStr(), e.Code, e.Status, e.Message)
 	return e

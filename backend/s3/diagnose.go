@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 var (
@@ -123,7 +124,7 @@ const clockSkew = 15 * time.Minute
 
 // describe says how the store is reached.
 func (d *diagnosis) describe(g greeting) {
-	d.server = clean(g.header.Get("Server"))
+	d.server = calls.OneLine(g.header.Get("Server"))
 	style := "the bucket in the path"
 	if d.quirks.host {
 		style = "the bucket in the host"
@@ -179,7 +180,7 @@ func (d *diagnosis) credentialSource(ctx context.Context) string {
 	c, err := d.identity.provider.Retrieve(ctx)
 	text := d.identity.source
 	if err == nil && c.Source != "" && c.Source != "StaticCredentials" {
-		text += " (" + clean(c.Source) + ")"
+		text += " (" + calls.OneLine(c.Source) + ")"
 	}
 	if err == nil && c.CanExpire {
 		text += ", renewed before " + c.Expires.UTC().Format(time.RFC3339)

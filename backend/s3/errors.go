@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/internal/bucket"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // ResponseError is a store's refusal in its own words, for [errors.As].
@@ -45,23 +45,12 @@ type ResponseError struct {
 
 // Error describes the refusal without any secret.
 func (e *ResponseError) Error() string {
-	text := fmt.Sprintf("%s answered %d %s to %s", e.Host, e.Status, http.StatusText(e.Status), e.Op)
-	if e.Code != "" {
-		text += ": " + e.Code
+	answer := fmt.Sprintf("%s answered %d %s to %s", e.Host, e.Status, http.StatusText(e.Status), e.Op)
+	message := e.Message
+	if message == http.StatusText(e.Status) {
+		message = ""
 	}
-	if e.Message != "" && e.Message != http.StatusText(e.Status) {
-		text += ": " + e.Message
-	}
-	if e.RequestID != "" {
-		text += " (request " + e.RequestID + ")"
-	}
-	if e.Credentials != "" {
-		text += "; credentials: " + e.Credentials
-	}
-	if e.Hint != "" {
-		text += "; " + e.Hint
-	}
-	return text
+	return calls.Refusal(answer, e.Code, message, e.RequestID, e.Credentials, e.Hint)
 }
 
 // Unwrap returns what the refusal means, one of the kinds of package backend.
@@ -181,11 +170,11 @@ func (s *store) translate(err error) error {
 		return s.offline(err)
 	}
 	e := &ResponseError{
-		Host: s.endpoint, Op: op, Status: response.HTTPStatusCode(), RequestID: clean(response.ServiceRequestID()),
-		retryAfter: retryAfter(response.Response.Header),
+		Host: s.endpoint, Op: op, Status: response.HTTPStatusCode(), RequestID: calls.OneLine(response.ServiceRequestID()),
+		retryAfter: calls.RetryAfter(response.Response.Header, time.Now()),
 	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		e.Code, e.Message = code(api, e.Status), clean(api.ErrorMessage())
+		e.Code, e.Message = code(api, e.Status), calls.OneLine(api.ErrorMessage())
 	}
 	if e.Code == "InvalidRange" || e.Status == http.StatusRequestedRangeNotSatisfiable {
 		return bucket.ErrRange
@@ -205,7 +194,7 @@ func code(api smithy.APIError, status int) string {
 	if code == "UnknownError" || code == strings.ReplaceAll(http.StatusText(status), " ", "") || strings.ContainsFunc(code, unicode.IsSpace) {
 		return ""
 	}
-	return clean(code)
+	return calls.OneLine(code)
 }
 
 // failure returns a refusal with what is to be known about it. After
@@ -266,7 +255,7 @@ func (s *store) unsent(err error) error {
 	if outer, ok := errors.AsType[*smithy.OperationError](err); ok {
 		err = outer.Unwrap()
 	}
-	text := clean(err.Error())
+	text := calls.OneLine(err.Error())
 	if strings.Contains(text, "credential") || strings.Contains(text, "get identity") {
 		return &bucket.Failure{Kind: backend.ErrDenied, Err: fmt.Errorf("credentials: %s: %s; set access_key_id and secret_access_key, profile, or anonymous=true", s.identity.source, text)}
 	}
@@ -290,24 +279,6 @@ func isEnd(err error) bool {
 
 // maxMessage bounds what is repeated of a store's words.
 const maxMessage = 1 << 10
-
-// clean makes one line of a store's text.
-func clean(s string) string {
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
-	if len(s) > maxMessage {
-		s = strings.ToValidUTF8(s[:maxMessage], "") + "…"
-	}
-	return s
-}
-
-// retryAfter reads the header of that name, in seconds.
-func retryAfter(h http.Header) time.Duration {
-	seconds, err := strconv.Atoi(h.Get("Retry-After"))
-	if err != nil {
-		return 0
-	}
-	return max(0, time.Duration(seconds)*time.Second)
-}
 
 // endpointName returns an endpoint as messages name it.
 func endpointName(endpoint string) string {

@@ -8,6 +8,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // v4Error is the error of making a signature.
@@ -23,7 +24,7 @@ func (s *store) explain(e *ResponseError, h http.Header) {
 	case e.Code == codeNoBucket:
 		e.Hint = fmt.Sprintf("create the bucket %s, or correct attribute bucket or endpoint_url", s.bucket)
 	case region != "" && region != s.region:
-		e.Hint = fmt.Sprintf("set region=%s, where the bucket %s is", clean(region), s.bucket)
+		e.Hint = fmt.Sprintf("set region=%s, where the bucket %s is", calls.OneLine(region), s.bucket)
 	case e.Status == http.StatusMovedPermanently, e.Status == http.StatusTemporaryRedirect,
 		e.Code == "AuthorizationHeaderMalformed", e.Code == "PermanentRedirect":
 		e.Hint = fmt.Sprintf("set region to that of the bucket %s, it is %s now", s.bucket, s.region)

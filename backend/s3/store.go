@@ -17,6 +17,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/internal/bucket"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // Limits of S3.
@@ -174,7 +175,7 @@ func (s *store) Delete(ctx context.Context, keys []string) error {
 	for _, failed := range out.Errors {
 		e := &ResponseError{
 			Host: s.endpoint, Status: http.StatusOK, Op: "DeleteObjects",
-			Code: aws.ToString(failed.Code), Message: clean(aws.ToString(failed.Message)),
+			Code: aws.ToString(failed.Code), Message: calls.OneLine(aws.ToString(failed.Message)),
 		}
 		if !errors.Is(e, backend.ErrNotFound) {
 			return s.failure(e)

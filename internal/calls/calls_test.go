@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/internal/calls"
@@ -120,4 +122,46 @@ func TestPause(t *testing.T) {
 			t.Errorf("Pause(1h) = %v after %v, want %v after a minute", err, time.Since(began)-time.Hour, context.DeadlineExceeded)
 		}
 	})
+}
+
+func TestRefusal(t *testing.T) {
+	for _, test := range []struct {
+		want                                              string
+		answer, code, message, request, credentials, hint string
+	}{
+		{"host answered 403 Forbidden", "host answered 403 Forbidden", "", "", "", "", ""},
+		{"host answered 403: Denied: no (request 7); credentials: a file; log in", "host answered 403", "Denied", "no", "7", "a file", "log in"},
+		{"host answered 404: nothing here; look elsewhere", "host answered 404", "", "nothing here", "", "", "look elsewhere"},
+	} {
+		got := calls.Refusal(test.answer, test.code, test.message, test.request, test.credentials, test.hint)
+		if got != test.want {
+			t.Errorf("Refusal() = %q, want %q", got, test.want)
+		}
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for value, want := range map[string]time.Duration{
+		"": 0, "7": 7 * time.Second, "-7": 0, "soon": 0,
+		now.Add(time.Minute).Format(http.TimeFormat):  time.Minute,
+		now.Add(-time.Minute).Format(http.TimeFormat): 0,
+	} {
+		if got := calls.RetryAfter(http.Header{"Retry-After": {value}}, now); got != want {
+			t.Errorf("RetryAfter(%q) = %v, want %v", value, got, want)
+		}
+	}
+}
+
+func TestOneLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "as it is": "as it is", " two\r\n\tlines ": "two lines", "\x1b[2Jgone": "[2Jgone",
+	} {
+		if got := calls.OneLine(text); got != want {
+			t.Errorf("OneLine(%q) = %q, want %q", text, got, want)
+		}
+	}
+	if got := calls.OneLine(strings.Repeat("é", 1000)); len(got) > 1<<10+len("…") || !utf8.ValidString(got) || !strings.HasSuffix(got, "…") {
+		t.Errorf("OneLine(2,000 bytes) has %d bytes, want about 1,024 that are UTF-8 and say that they are cut", len(got))
+	}
 }

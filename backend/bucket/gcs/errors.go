@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/backend/bucket"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // Explain implements [bucket.Service].
@@ -31,7 +31,7 @@ func (s *service) Explain(err error) bucket.Meaning {
 			temporary = true // a token that has expired is followed by another
 		}
 		return bucket.Meaning{
-			Text: s.say(refused, kind), Kind: kind, Temporary: temporary, RetryAfter: retryAfter(refused.Header),
+			Text: s.say(refused, kind), Kind: kind, Temporary: temporary, RetryAfter: calls.RetryAfter(refused.Header, time.Now()),
 		}
 	}
 	if token, ok := errors.AsType[*auth.Error](err); ok {
@@ -126,15 +126,6 @@ func forbidden(refused *googleapi.Error) (kind error, temporary bool) {
 		}
 	}
 	return backend.ErrDenied, false
-}
-
-// retryAfter is how long the service asked to wait.
-func retryAfter(h http.Header) time.Duration {
-	seconds, err := strconv.Atoi(h.Get("Retry-After"))
-	if err != nil || seconds < 0 {
-		return 0
-	}
-	return time.Duration(seconds) * time.Second
 }
 
 // ofNetwork is what the end of a connection, or none, means.
