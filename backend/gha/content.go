@@ -124,6 +124,6 @@ func (c *client) request(ctx context.Context, op, method string, where *url.URL,
 	case http.StatusRequestedRangeNotSatisfiable:
 		return nil, errors.Join(bucket.ErrRange, resp.Body.Close())
 	default:
-		return nil, refusal(resp, c.now())
+		return nil, refusal(resp, c.now(), secretsIn(where)...)
 	}
 }

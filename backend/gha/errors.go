@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -55,12 +56,14 @@ func (e *ResponseError) Remedy() string { return e.Hint }
 // maxAnswer is how much of an answer is read that is no content, in bytes.
 const maxAnswer = 1 << 20
 
-// refusal translates an answer that is no success, and closes it.
-func refusal(resp *http.Response, now time.Time) error {
+// refusal translates an answer that is no success, and closes it. What it says is
+// told without the secrets of the request.
+func refusal(resp *http.Response, now time.Time, secrets ...string) error {
 	defer func() { _ = resp.Body.Close() }()
 	e := &ResponseError{Host: resp.Request.URL.Host, Status: resp.StatusCode}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // what there is has to do
 	e.Code, e.Message = reasonIn(body)
+	e.Code, e.Message = clean(e.Code, secrets...), clean(e.Message, secrets...)
 	f := judge(e)
 	f.RetryAfter = retryAfter(resp.Header, now)
 	return f
@@ -76,13 +79,13 @@ func reasonIn(body []byte) (code, message string) {
 		TypeKey, Message string // of the first
 	}
 	if json.Unmarshal(body, &service) == nil {
-		return clean(cmp.Or(service.Code, service.TypeKey)), clean(cmp.Or(service.Msg, service.Message))
+		return cmp.Or(service.Code, service.TypeKey), cmp.Or(service.Msg, service.Message)
 	}
 	var azure struct{ Code, Message string }
 	if xml.Unmarshal(body, &azure) == nil {
 		// The identifier and the time follow, in lines of their own.
 		message, _, _ = strings.Cut(azure.Message, "\nRequestId:")
-		return clean(azure.Code), clean(message)
+		return azure.Code, message
 	}
 	return "", ""
 }
@@ -140,12 +143,33 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	return 0
 }
 
+// secretsIn returns what gives access to content, in the forms in which a server
+// may repeat it.
+func secretsIn(signed *url.URL) []string {
+	const least = 8 // shorter values are no secrets, and would redact words
+	var all []string
+	for _, values := range signed.Query() {
+		for _, value := range values {
+			if len(value) >= least {
+				all = append(all, value, url.QueryEscape(value))
+			}
+		}
+	}
+	return all
+}
+
 // secretLike matches what may be a signature, a token or a signed URL.
 var secretLike = regexp.MustCompile(`(?i)https?://[^\s"'<>]+\?[^\s"'<>]*|sig=[^\s&"'<>]*|ey[\w-]+\.[\w-]+\.[\w-]*|bearer\s+\S+`)
 
-// clean makes one line of a text, of a bounded length and without secrets.
-func clean(s string) string {
+// clean makes one line of a text, of a bounded length and without secrets: those
+// that are known, and what looks like one.
+func clean(s string, secrets ...string) string {
 	const limit = 1 << 10
+	for _, secret := range secrets {
+		if secret != "" {
+			s = strings.ReplaceAll(s, secret, "REDACTED")
+		}
+	}
 	s = secretLike.ReplaceAllString(s, "REDACTED")
 	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 	if len(s) > limit {

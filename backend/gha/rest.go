@@ -117,7 +117,8 @@ func (r *rest) page(ctx context.Context, prefix, ref string, number int) (page, 
 		q.Set("ref", ref)
 	}
 	var got page
-	return got, r.call(ctx, http.MethodGet, "caches", q, &got)
+	err := r.call(ctx, http.MethodGet, "caches", q, &got)
+	return got, err
 }
 
 // remove deletes an entry. One that is not there is a success.
@@ -161,7 +162,7 @@ func (r *rest) call(ctx context.Context, method, path string, q url.Values, answ
 // refusal translates an answer that is no success. A rate limit is one with
 // status 403 too.
 func (r *rest) refusal(resp *http.Response) error {
-	err := refusal(resp, r.now())
+	err := refusal(resp, r.now(), r.token)
 	e, _ := errors.AsType[*ResponseError](err)
 	f, _ := errors.AsType[*bucket.Failure](err)
 	reset, resetErr := strconv.ParseInt(resp.Header.Get("X-Ratelimit-Reset"), 10, 64)
@@ -193,5 +194,6 @@ func (b *Backend) Usage(ctx context.Context) (Usage, error) {
 	if b.store.rest == nil {
 		return u, b.Fail("usage", "", errUnsupported("tell its usage"))
 	}
-	return u, b.Fail("usage", "", b.store.rest.call(ctx, http.MethodGet, "cache/usage", nil, &u))
+	err := b.store.rest.call(ctx, http.MethodGet, "cache/usage", nil, &u)
+	return u, b.Fail("usage", "", err)
 }

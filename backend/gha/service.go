@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/larder-build/larder/backend"
@@ -81,7 +80,7 @@ func (s *service) send(req *http.Request, op string) (*http.Response, error) {
 	if resp.StatusCode >= http.StatusOK && resp.StatusCode < http.StatusMultipleChoices {
 		return resp, nil
 	}
-	return nil, s.explain(refusal(resp, s.now()))
+	return nil, s.explain(refusal(resp, s.now(), s.token))
 }
 
 // explain adds what is known of the token to a refusal of it. A method that is
@@ -95,7 +94,6 @@ func (s *service) explain(err error) error {
 	if e.Status == http.StatusNotFound {
 		f.Kind = backend.ErrUnavailable
 	}
-	e.Message = strings.ReplaceAll(e.Message, s.token, "REDACTED")
 	if e.Status == http.StatusUnauthorized && !s.scopes.expires.IsZero() {
 		e.Hint = "the runtime token is valid until " + s.scopes.expires.UTC().Format(time.RFC3339)
 	}

@@ -95,7 +95,7 @@ func (t twirp) asksByHead() bool { return true }
 
 // denied is an answer of status 200 that is none.
 func (t twirp) denied(message string) error {
-	return judge(&ResponseError{Host: t.base.Host, Status: http.StatusOK, Message: clean(message)})
+	return judge(&ResponseError{Host: t.base.Host, Status: http.StatusOK, Message: clean(message, t.token)})
 }
 
 // put implements [protocol].
