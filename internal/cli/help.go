@@ -167,7 +167,7 @@ restore, lookup
   nanoseconds
 
 key
-  key
+  schema, key
 
 rm
   schema, location, removed[]

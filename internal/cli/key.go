@@ -14,6 +14,8 @@ import (
 	"text/template"
 
 	"github.com/spf13/cobra"
+
+	"github.com/larder-build/larder"
 )
 
 const keyHelp = `Print a key made from a template (Go's text/template) with these functions:
@@ -34,8 +36,9 @@ func (a *app) keyCommand() *cobra.Command {
 				return err
 			}
 			return a.answer(struct {
-				Key string `json:"key"`
-			}{key}, func(w io.Writer) { _, _ = fmt.Fprintln(w, key) })
+				Schema string `json:"schema"`
+				Key    string `json:"key"`
+			}{larder.Schema, key}, func(w io.Writer) { _, _ = fmt.Fprintln(w, key) })
 		})
 	cmd.ValidArgsFunction = cobra.NoFileCompletions
 	return cmd

@@ -160,6 +160,9 @@ func TestKey(t *testing.T) {
 	if again := s.must(t, "key", `deps-{{os}}-{{arch}}-{{env "BRANCH"}}-{{hash "go.sum" "modules/*/index.js"}}`); again == first {
 		t.Errorf("key stays %q when a file changes", again)
 	}
+	if got := s.document(t, "key", "a-{{os}}"); got.Schema != "larder/v1" || got.Key != "a-linux" {
+		t.Errorf("key --json printed %+v", got)
+	}
 	for name, args := range map[string]struct {
 		template string
 		status   int
