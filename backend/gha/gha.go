@@ -207,6 +207,7 @@ func newStore(opts Options) (*store, error) {
 		kept:     map[string]*reservation{},
 		finished: map[string]int{},
 		fresh:    map[string]time.Time{},
+		absent:   map[string]bool{},
 	}, nil
 }
 

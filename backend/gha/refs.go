@@ -87,6 +87,7 @@ func (s *store) setFinished(series string, number int) {
 func (s *store) getRef(ctx context.Context, name string) (io.ReadCloser, bucket.Object, error) {
 	found, err := s.find(ctx, name)
 	if err == nil && found.key == "" {
+		s.setAbsent(name)
 		err = errNotFound()
 	}
 	if err != nil {
@@ -127,7 +128,7 @@ func (s *store) reserveRef(ctx context.Context, name string, cond backend.Condit
 	series := seriesOf(name, s.scopes.own)
 	stuck, steps := 0, 0 // the last entry that somebody has reserved and not finished, and how many
 	for contest := 0; contest < maxContests && steps < maxStuck; contest++ {
-		number, seen := s.following(series, cond)
+		number, seen := s.following(name, cond)
 		if contest > 0 || !seen {
 			var err error
 			if number, err = s.nextNumber(ctx, name, cond); err != nil {
@@ -150,13 +151,44 @@ func (s *store) reserveRef(ctx context.Context, name string, cond backend.Condit
 	return nil, 0, &bucket.Failure{Kind: backend.ErrConflict, Err: errors.New("others have reserved the next entry again and again")}
 }
 
-// following returns the number after the entry that a condition names, without a
-// look: to reserve it shows whether there is one already. Where entries can be
-// deleted it does not.
-func (s *store) following(series string, cond backend.Condition) (number int, ok bool) {
-	v, _ := cond.Version()
-	number, ok = numberOf(series, string(v))
+// following returns the number after the entry that a condition names, or the
+// first one if the ref was found absent, without another look: to reserve it shows
+// whether there is one already. Where entries can be deleted it does not.
+func (s *store) following(name string, cond backend.Condition) (number int, ok bool) {
+	absent := s.takeAbsent(name)
+	if cond.IsAbsent() {
+		ok = absent
+	} else {
+		v, _ := cond.Version()
+		number, ok = numberOf(seriesOf(name, s.scopes.own), string(v))
+	}
 	return number + 1, ok && s.protocol.read && s.rest == nil
+}
+
+// maxAbsent is how many refs are remembered as absent.
+const maxAbsent = 4096
+
+// setAbsent remembers that a ref was not found. That says something only if there
+// is no scope besides the one that is written, in which it may appear.
+func (s *store) setAbsent(name string) {
+	if len(s.scopes.read) > 1 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.absent) >= maxAbsent {
+		clear(s.absent)
+	}
+	s.absent[name] = true
+}
+
+// takeAbsent reports, once, whether a ref was found absent.
+func (s *store) takeAbsent(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	absent := s.absent[name]
+	delete(s.absent, name)
+	return absent
 }
 
 // nextNumber returns the number of the entry that is to be written, if a

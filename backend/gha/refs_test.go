@@ -58,6 +58,24 @@ func TestRefsOfScopes(t *testing.T) {
 	wantRef(t, other, "demo", "of main")
 }
 
+// TestRefThatWasAbsentIsNotLookedForAgain creates a ref that was not found, first
+// and after somebody else has.
+func TestRefThatWasAbsentIsNotLookedForAgain(t *testing.T) {
+	s := ghaserver.New(t, ghaserver.Options{})
+	mine, theirs := open(t, s, nil, writer), open(t, s, nil, writer)
+	wantRef(t, mine, "demo", "")
+	putRef(t, mine, "demo", "mine", backend.Absent)
+	if got, want := s.Count("lookup"), 2; got != want {
+		t.Errorf("%d lookups, want %d: before the ref is written, and after", got, want)
+	}
+	wantRef(t, mine, "other", "")
+	putRef(t, theirs, "other", "theirs", backend.Absent)
+	if _, err := mine.PutRef(t.Context(), "other", backend.Document{Data: []byte("mine")}, backend.Absent); !errors.Is(err, backend.ErrConflict) {
+		t.Errorf("PutRef(absent) = %v where another has been faster, want conflict", err)
+	}
+	wantRef(t, mine, "other", "theirs")
+}
+
 func TestStuckRefIsSteppedOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := ghaserver.NewLocal(ghaserver.Options{})

@@ -42,6 +42,8 @@ type store struct {
 	finished map[string]int
 	// fresh has when blobs were finished here, by the keys of their entries.
 	fresh map[string]time.Time
+	// absent are refs that were looked for and not found, until they are written.
+	absent map[string]bool
 }
 
 var (

@@ -29,8 +29,8 @@ const (
 	actionsLayers = 5
 )
 
-// What an export of so many layers takes: a lookup of the ref, of each layer,
-// and of the ref again; three requests for each layer and for the ref.
+// What an export of so many layers takes: a lookup of each layer, and of the ref
+// before and after; three requests for each layer and for the ref.
 const (
 	actionsPerEntry = 3
 	actionsLookups  = 2
