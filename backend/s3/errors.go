@@ -277,9 +277,6 @@ func isEnd(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// maxMessage bounds what is repeated of a store's words.
-const maxMessage = 1 << 10
-
 // endpointName returns an endpoint as messages name it.
 func endpointName(endpoint string) string {
 	if u, err := url.Parse(endpoint); err == nil && u.Host != "" {

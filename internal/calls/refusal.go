@@ -2,6 +2,7 @@ package calls
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,12 +13,8 @@ import (
 // its code and message, its name for the request, where the credentials have come
 // from that it has refused, and what to do about it. What is "" is left out.
 func Refusal(answer, code, message, request, credentials, hint string) string {
-	text := answer
-	for _, said := range []string{code, message} {
-		if said != "" {
-			text += ": " + said
-		}
-	}
+	said := slices.DeleteFunc([]string{answer, code, message}, func(s string) bool { return s == "" })
+	text := strings.Join(said, ": ")
 	if request != "" {
 		text += " (request " + request + ")"
 	}
