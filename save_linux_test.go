@@ -20,6 +20,7 @@ import (
 	"github.com/larder-build/larder/backend/wrap"
 	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/blob/archive"
+	"github.com/larder-build/larder/blob/compress"
 )
 
 // project makes a directory of 400 files in 20 directories.
@@ -422,5 +423,22 @@ func TestRestoreFollowsDeltas(t *testing.T) {
 			t.Fatalf("from state %d to %d: fetched %d layers, want %d if that is forward", at, i, got, i-at)
 		}
 		at = i
+	}
+}
+
+// TestRestoreOfEveryCompression also restores again, for which nothing is fetched,
+// whether or not the state is remembered.
+func TestRestoreOfEveryCompression(t *testing.T) {
+	for _, compression := range []compress.Compression{compress.Uncompressed, compress.Gzip, compress.Zstd, compress.EStargz} {
+		b, dir, into := newBed(t), project(t), t.TempDir()
+		opts := larder.SaveOptions{Compression: compression, PackSize: 100_000, Snapshots: b.snapshots}
+		if _, err := larder.Save(t.Context(), "k", []larder.Directory{{Path: dir, Name: "node_modules"}}, []larder.Target{b.target}, opts); err != nil {
+			t.Fatal(err)
+		}
+		b.restore(t, "k", into)
+		trees(t, dir, filepath.Join(into, "node_modules"))
+		if d := b.restore(t, "k", into).Directories[0]; d.Fetched.Blobs > 0 {
+			t.Errorf("%s: fetched %+v again", compression, d.Fetched)
+		}
 	}
 }
