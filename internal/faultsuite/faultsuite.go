@@ -54,7 +54,7 @@ type Harness struct {
 const stall = 500 * time.Millisecond
 
 // together is how many cases run at a time: those that stall wait most of theirs.
-const together = 32
+const together = 16
 
 // Run runs the suite. It does not run in parallel with other tests, because it
 // counts goroutines.
@@ -74,21 +74,13 @@ func Run(t *testing.T, h Harness) {
 func (st *stage) run(t *testing.T) {
 	t.Helper()
 	requests := st.undisturbed(t)
-	turns := make(chan struct{}, together)
-	var faults sync.WaitGroup
 	for name, fault := range st.h.passing() {
-		faults.Go(func() {
-			atEach(t, turns, name+" once", requests, func(t *testing.T, n int) { t.Helper(); st.once(t, fault, n) })
-		})
+		atEach(t, name+" once", requests, func(t *testing.T, n int) { t.Helper(); st.once(t, fault, n) })
 	}
 	for name, fault := range st.h.lasting() {
-		faults.Go(func() {
-			atEach(t, turns, name+" from then on", requests, func(t *testing.T, n int) { t.Helper(); st.lasts(t, fault, n) })
-		})
+		atEach(t, name+" from then on", requests, func(t *testing.T, n int) { t.Helper(); st.lasts(t, fault, n) })
 	}
-	faults.Wait()
-	// By itself: how soon a verb ends is told here.
-	atEach(t, turns, "cancellation", requests, func(t *testing.T, n int) { t.Helper(); st.canceled(t, n) })
+	atEach(t, "cancellation", requests, func(t *testing.T, n int) { t.Helper(); st.canceled(t, n) })
 }
 
 // passing are the faults that may happen to any request and are overcome.
@@ -135,11 +127,12 @@ func status(code int, retryAfter string) http.HandlerFunc {
 	}
 }
 
-// atEach runs a case for each request, as many at a time as there are turns.
-func atEach(t *testing.T, turns chan struct{}, name string, requests []string, run func(t *testing.T, n int)) {
+// atEach runs a case for each request, several at a time.
+func atEach(t *testing.T, name string, requests []string, run func(t *testing.T, n int)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
 		var group sync.WaitGroup
+		turns := make(chan struct{}, together)
 		for n, request := range requests {
 			group.Go(func() {
 				turns <- struct{}{}
