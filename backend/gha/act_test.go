@@ -97,6 +97,7 @@ func actExceptions() map[string]string {
 		"replace/succeeds on the version that was read":      seconds,
 		"replace/conflicts on a version that is gone":        seconds,
 		"replace/of a large document keeps its condition":    seconds,
+		"capability/what is declared works":                  seconds,
 		"connection/sees what another has written":           seconds,
 		"concurrency/calls do not disturb each other":        seconds,
 		"name/odd ones are kept as they are":                 lowerCase,
