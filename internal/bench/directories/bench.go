@@ -155,7 +155,7 @@ func (b *bench) alter(ctx context.Context, t task, scattered bool) error {
 	if err := copyTree(ctx, b.tree, b.old()); err != nil {
 		return err
 	}
-	files, err := changed(b.tree, scattered)
+	files, err := changed(b.tree, scattered, b.version)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 // minutes to be built or installed. It fails if a peer does not bring back what
 // was saved, or if larder stores or fetches more than it should.
 func TestSmoke(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir()) // what others have left is not meant
 	var out strings.Builder
 	err := run(t.Context(), []string{"-trees", t.TempDir(), "-without", restic + "|" + actions}, &out, t.Output())
 	t.Log(out.String())
@@ -64,7 +65,7 @@ func TestChangedIsOneInAHundred(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, scattered := range []bool{false, true} {
-		files, err := changed(dir, scattered)
+		files, err := changed(dir, scattered, 0)
 		if err != nil || len(files) != 30 {
 			t.Fatalf("changed(scattered: %t) = %d files, %v, want 30 of 3000", scattered, len(files), err)
 		}

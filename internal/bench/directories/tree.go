@@ -159,8 +159,8 @@ func text(random *rand.Rand) []byte {
 }
 
 // changed returns one in a hundred files of a tree, all from one place or from
-// everywhere.
-func changed(dir string, scattered bool) ([]string, error) {
+// everywhere, and others for each turn.
+func changed(dir string, scattered bool, turn int) ([]string, error) {
 	const share = 100
 	var files []string
 	err := filepath.WalkDir(dir, func(at string, d fs.DirEntry, err error) error {
@@ -171,12 +171,12 @@ func changed(dir string, scattered bool) ([]string, error) {
 	})
 	n := len(files) / share
 	if !scattered {
-		return files[len(files)/2:][:n], err
+		return files[len(files)/2+turn*n:][:n], err
 	}
 	var some []string
 	for chunk := range slices.Chunk(files, share) {
 		if len(some) < n {
-			some = append(some, chunk[len(chunk)-1])
+			some = append(some, chunk[turn])
 		}
 	}
 	return some, err
