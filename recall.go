@@ -31,7 +31,7 @@ func (u *unpacking) recall(ctx context.Context) error {
 		u.before = u.memory.load()
 	}
 	if u.before != nil {
-		whole = u.before.Intact(now, u.extends())
+		whole = u.before.Intact(now, u.extends(ctx))
 	} else if whole, err = u.examine(ctx, now); err != nil {
 		return err
 	}
@@ -46,17 +46,54 @@ func (u *unpacking) recall(ctx context.Context) error {
 
 // extends reports whether the stack that is to be restored has the remembered
 // deltas below its further ones, so that what they have replaced stays replaced.
-func (u *unpacking) extends() bool {
-	var was []blob.Digest
-	for _, l := range u.before.Layers {
-		if l.Delta {
-			was = append(was, l.Digest)
+// Remembered ones may be missing if the further ones replace all that they had.
+func (u *unpacking) extends(ctx context.Context) bool {
+	all := u.dir.digests()
+	if distinct := len(slices.Compact(slices.Sorted(slices.Values(all)))) == len(all); !distinct {
+		return false
+	}
+	deltas := all[len(all)-u.dir.deltas:]
+	var kept []blob.Digest
+	var left []int
+	for i, l := range u.before.Layers {
+		switch {
+		case l.Delta && slices.Contains(deltas, l.Digest):
+			kept = append(kept, l.Digest)
+		case l.Delta:
+			left = append(left, i)
 		}
 	}
-	all := u.dir.digests()
-	now := all[len(all)-u.dir.deltas:]
-	distinct := len(slices.Compact(slices.Sorted(slices.Values(all)))) == len(all)
-	return distinct && len(was) <= len(now) && slices.Equal(was, now[:len(was)])
+	if len(kept) > len(deltas) || !slices.Equal(kept, deltas[:len(kept)]) {
+		return false
+	}
+	return len(left) == 0 || u.replaced(ctx, left, len(all)-len(deltas)+len(kept))
+}
+
+// replaced reports whether the layers from a position of the stack on replace all
+// that the tree has of some remembered layers. What does not say what it has, or
+// cannot be read now, replaces nothing.
+func (u *unpacking) replaced(ctx context.Context, left []int, from int) bool {
+	dirs := make(map[string]bool) // by path: whether it is a directory now
+	for _, l := range u.dir.layers[from:] {
+		entries, err := u.list(ctx, l.Descriptor())
+		if err != nil {
+			return false
+		}
+		for i := range entries {
+			dirs[entries[i].Path] = !entries[i].Removed && entries[i].Mode.IsDir()
+		}
+	}
+	for _, i := range left {
+		for _, e := range u.before.Names(i) {
+			// A directory in place of a file would show again what is below it
+			// in the layers under the file.
+			isDir, ok := dirs[e.Path]
+			if !ok || isDir && !e.Mode.IsDir() {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // noteSize is how much of a layer is read to find the list of what it holds, in

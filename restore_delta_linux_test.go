@@ -128,6 +128,39 @@ func TestRestoreBetweenDeltas(t *testing.T) {
 	}
 }
 
+// TestRestoreOfADeltaInPlaceOfAnother changes the same file again and again, so
+// that each delta takes the place of the one before it, and then another file of
+// another copy of the tree, whose delta does not.
+func TestRestoreOfADeltaInPlaceOfAnother(t *testing.T) {
+	b, dir, into := newBed(t), project(t), t.TempDir()
+	b.save(t, "deps-0", dir)
+	elsewhere := t.TempDir()
+	b.restore(t, "deps-0", elsewhere)
+	other := filepath.Join(elsewhere, "node_modules")
+	for i := range 3 {
+		putFile(t, dir, "pkg03/file060", fmt.Sprint("changed ", i))
+		if i == 1 { // a directory in place of a file
+			if err := os.Remove(filepath.Join(dir, "pkg05", "file100")); err != nil {
+				t.Fatal(err)
+			}
+			putFile(t, dir, "pkg05/file100/file", "below")
+		}
+		saved := b.save(t, "deps-1", dir).Directories[0]
+		b.opens()
+		d := b.restore(t, "deps-1", into).Directories[0]
+		trees(t, dir, filepath.Join(into, "node_modules"))
+		if i > 0 && (d.Fetched.Blobs != 1 || b.opens() > 2) {
+			t.Errorf("change %d: fetched %+v of %d layers, want one", i, d.Fetched, saved.Layers)
+		}
+	}
+	putFile(t, other, "pkg07/file140", "changed")
+	if saved := b.save(t, "other", other).Directories[0]; !saved.Delta {
+		t.Fatalf("the other copy was saved as %+v, want a delta", saved)
+	}
+	b.restore(t, "other", into)
+	trees(t, other, filepath.Join(into, "node_modules"))
+}
+
 // contents returns the files of a tree with their content.
 func contents(tb testing.TB, dir string) map[string]string {
 	tb.Helper()
