@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/containerd/containerd/v2/plugins/content/local"
 	bkgha "github.com/moby/buildkit/cache/remotecache/gha"
 )
 
@@ -236,13 +235,5 @@ func runBuildKitActions(ctx context.Context, from place, to string) error {
 	if err != nil {
 		return err
 	}
-	store, err := local.NewStore(from.layout)
-	if err != nil {
-		return err
-	}
-	if err := fillExporter(ctx, store, from, exporter); err != nil {
-		return err
-	}
-	_, err = exporter.Finalize(ctx)
-	return err
+	return exportTo(ctx, from, exporter)
 }

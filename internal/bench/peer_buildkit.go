@@ -30,11 +30,15 @@ func runBuildKit(ctx context.Context, from, to place) error {
 	if from.repo != "" {
 		return copyChain(ctx, resolver, from, ingester)
 	}
+	return exportTo(ctx, from, remotecache.NewExporter(ingester, to.image(), true, true, compression.New(compression.Uncompressed)))
+}
+
+// exportTo exports the cache in a layout.
+func exportTo(ctx context.Context, from place, exporter remotecache.Exporter) error {
 	store, err := local.NewStore(from.layout)
 	if err != nil {
 		return err
 	}
-	exporter := remotecache.NewExporter(ingester, to.image(), true, true, compression.New(compression.Uncompressed))
 	if err := fillExporter(ctx, store, from, exporter); err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/containerd/containerd/v2/plugins/content/local"
 	"github.com/moby/buildkit/cache/remotecache"
 	bkazblob "github.com/moby/buildkit/cache/remotecache/azblob"
 	bks3 "github.com/moby/buildkit/cache/remotecache/s3"
@@ -138,13 +137,5 @@ func runBuildKitObjects(ctx context.Context, from place, to objects) error {
 	if err != nil {
 		return err
 	}
-	store, err := local.NewStore(from.layout)
-	if err != nil {
-		return err
-	}
-	if err := fillExporter(ctx, store, from, exporter); err != nil {
-		return err
-	}
-	_, err = exporter.Finalize(ctx)
-	return err
+	return exportTo(ctx, from, exporter)
 }
