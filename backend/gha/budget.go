@@ -9,6 +9,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/internal/bucket"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // GitHub creates so many entries in a minute, for all jobs of a repository
@@ -69,7 +70,7 @@ func (b *Budget) wait(ctx context.Context, t *turn) error {
 			return &bucket.Failure{Kind: backend.ErrLimited, RetryAfter: left, Omittable: true, Err: t.reason(left)}
 		}
 		backend.TraceRetry(ctx, "create", t.reason(left), left)
-		if err := pause(ctx, left); err != nil {
+		if err := calls.Pause(ctx, left); err != nil {
 			return err
 		}
 	}
@@ -153,16 +154,4 @@ func (b *Budget) state() (limit int, left time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return cmp.Or(b.Creations, budgetCreations), max(time.Until(b.until), 0)
-}
-
-// pause waits, unless the context ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

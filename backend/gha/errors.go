@@ -12,13 +12,12 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/internal/bucket"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // errExists says that an entry is there, or reserved.
@@ -65,7 +64,7 @@ func refusal(resp *http.Response, now time.Time, secrets ...string) error {
 	e.Code, e.Message = reasonIn(body)
 	e.Code, e.Message = clean(e.Code, secrets...), clean(e.Message, secrets...)
 	f := judge(e)
-	f.RetryAfter = retryAfter(resp.Header, now)
+	f.RetryAfter = calls.RetryAfter(resp.Header, now)
 	return f
 }
 
@@ -131,18 +130,6 @@ func judge(e *ResponseError) *bucket.Failure {
 	return f
 }
 
-// retryAfter returns how long to wait, from a header in seconds or with a date.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	text := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(text); err == nil && seconds > 0 {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return max(0, at.Sub(now))
-	}
-	return 0
-}
-
 // secretsIn returns what gives access to content, in the forms in which a server
 // may repeat it.
 func secretsIn(signed *url.URL) []string {
@@ -164,18 +151,12 @@ var secretLike = regexp.MustCompile(`(?i)https?://[^\s"'<>]+\?[^\s"'<>]*|sig=[^\
 // clean makes one line of a text, of a bounded length and without secrets: those
 // that are known, and what looks like one.
 func clean(s string, secrets ...string) string {
-	const limit = 1 << 10
 	for _, secret := range secrets {
 		if secret != "" {
 			s = strings.ReplaceAll(s, secret, "REDACTED")
 		}
 	}
-	s = secretLike.ReplaceAllString(s, "REDACTED")
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
-	if len(s) > limit {
-		s = strings.ToValidUTF8(s[:limit], "") + "…"
-	}
-	return s
+	return calls.OneLine(secretLike.ReplaceAllString(s, "REDACTED"))
 }
 
 // unexpected is an answer that makes no sense.

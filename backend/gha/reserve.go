@@ -10,6 +10,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/internal/bucket"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 const (
@@ -199,7 +200,7 @@ func (s *store) pollFor(ctx context.Context, patience time.Duration, key string,
 			return err
 		}
 		backend.TraceRetry(ctx, "lookup", errAwaited, wait)
-		if pause(limited, wait) != nil {
+		if calls.Pause(limited, wait) != nil {
 			return context.Cause(limited)
 		}
 	}
