@@ -41,11 +41,24 @@ func FuzzDecode(f *testing.F) {
 			fetched.Add(int64(len(other)))
 			return other, nil
 		}
-		before := allocated()
-		found, err := buildkit.Decode(t.Context(), "", data, fetch, buildkit.DecodeOptions{})
-		read := uint64(len(data)) + uint64(fetched.Load())
-		if got, most := allocated()-before, allocsAtLeast+allocsPerByte*read; got > most {
-			t.Errorf("Decode() of %d bytes allocated %d, want at most %d", read, got, most)
+		var found *buildkit.Decoded
+		var err error
+		var got, most uint64
+		// The runtime counts what the whole process allocates, and only when it
+		// fills or flushes a span: what others do shows up at any time. What
+		// decoding needs shows up every time.
+		for range 5 {
+			fetched.Store(0)
+			before := allocated()
+			found, err = buildkit.Decode(t.Context(), "", data, fetch, buildkit.DecodeOptions{})
+			got = allocated() - before
+			most = allocsAtLeast + allocsPerByte*uint64(len(data)+int(fetched.Load()))
+			if got <= most {
+				break
+			}
+		}
+		if got > most {
+			t.Errorf("Decode() of %d bytes allocated %d, want at most %d", len(data)+int(fetched.Load()), got, most)
 		}
 		if err != nil {
 			return
