@@ -74,10 +74,15 @@ func (e *Entry) sparse() bool {
 const blockSize = 512
 
 // Same reports whether two entries, listed at different times, are the same
-// state of the same file.
+// state of the same file. How many blocks it takes is no part of that: file
+// systems allocate late, and one whose blocks turn out to lie in many places
+// takes one more for the list of them (ext4), or gives up what it had reserved
+// (XFS).
 func (e *Entry) Same(other *Entry) bool {
+	stat := e.Stat
+	stat.Blocks = other.Stat.Blocks
 	return e.Path == other.Path && e.Mode == other.Mode && e.Size == other.Size && e.ModTime.Equal(other.ModTime) &&
-		e.Link == other.Link && e.UID == other.UID && e.GID == other.GID && e.Stat == other.Stat
+		e.Link == other.Link && e.UID == other.UID && e.GID == other.GID && stat == other.Stat
 }
 
 // top is the path of the directory itself.

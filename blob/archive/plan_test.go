@@ -173,3 +173,34 @@ func TestPlanRepacksWhenDeltasGrow(t *testing.T) {
 		t.Errorf("after 100 rounds there are %d deltas, and there was never a repack", deltas)
 	}
 }
+
+func TestSame(t *testing.T) {
+	file := archive.Entry{
+		Path: "file", Mode: 0o644, Size: 4096, ModTime: time.Unix(1, 2), UID: 3, GID: 4,
+		Stat: archive.Stat{ChangeTime: 5, Inode: 6, Device: 7, Links: 1, Blocks: 8},
+	}
+	for _, test := range []struct {
+		name   string
+		change func(*archive.Entry)
+		want   bool
+	}{
+		{"nothing", func(*archive.Entry) {}, true},
+		{"blocks, for they are allocated late", func(e *archive.Entry) { e.Stat.Blocks += 8 }, true},
+		{"mode", func(e *archive.Entry) { e.Mode = 0o755 }, false},
+		{"size", func(e *archive.Entry) { e.Size++ }, false},
+		{"time", func(e *archive.Entry) { e.ModTime = e.ModTime.Add(1) }, false},
+		{"owner", func(e *archive.Entry) { e.UID++ }, false},
+		{"group", func(e *archive.Entry) { e.GID++ }, false},
+		{"link", func(e *archive.Entry) { e.Link = "other" }, false},
+		{"time of change", func(e *archive.Entry) { e.Stat.ChangeTime++ }, false},
+		{"inode", func(e *archive.Entry) { e.Stat.Inode++ }, false},
+		{"device", func(e *archive.Entry) { e.Stat.Device++ }, false},
+		{"links", func(e *archive.Entry) { e.Stat.Links++ }, false},
+	} {
+		other := file
+		test.change(&other)
+		if got := file.Same(&other); got != test.want {
+			t.Errorf("Same() = %t after a change of %s, want %t", got, test.name, test.want)
+		}
+	}
+}
