@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/blob/archive"
 	"github.com/larder-build/larder/blob/compress"
@@ -59,6 +58,7 @@ type Found struct {
 	// Report has an entry for each source.
 	*Report
 
+	source int // its position
 	target Target
 	dirs   []savedDirectory
 }
@@ -125,7 +125,7 @@ func lookup(ctx context.Context, key string, from []Target, opts RestoreOptions)
 		t := sources[c.source]
 		found := &Found{
 			Hit: true, Exact: c.key == key, Key: c.key, Source: t.Backend.Info().Location, Ref: t.Ref, Report: report,
-			target: t, dirs: directoriesOf(manifests[c.source], c.key),
+			source: c.source, target: t, dirs: directoriesOf(manifests[c.source], c.key),
 		}
 		for _, d := range found.dirs {
 			if d.createdAt.After(found.SavedAt) {
@@ -178,37 +178,6 @@ func candidates(key string, prefixes []string, manifests []*manifest.Manifest) [
 	return all
 }
 
-// Restore brings back the directories that were saved under a key, or one with
-// the best of the prefixes, see [Lookup]. That there is none is no error: Found
-// says so.
-//
-// A directory is written when all of its layers have been read and verified. If
-// a layer is missing or damaged, the next best key is taken, and the report says
-// so. What is in a directory and was not saved stays there, unless Exact is set.
-func Restore(ctx context.Context, key string, from []Target, opts RestoreOptions) (*Restored, error) {
-	found, all, err := lookup(ctx, key, from, opts)
-	if err != nil {
-		return &Restored{Found: found}, err
-	}
-	for _, found := range all {
-		restored := &Restored{Found: found}
-		err := restored.run(ctx, opts)
-		if err == nil || !isLost(err) {
-			return restored, err
-		}
-		found.Degradations = append(found.Degradations, Degradation{Kind: BlobLost, Target: found.target.String(), Detail: fmt.Sprintf("key %s cannot be restored: %s", blob.Quote(found.Key), err)})
-	}
-	return &Restored{Found: &Found{Report: found.Report}}, nil
-}
-
-// isLost reports whether an error is about a layer that the store does not give.
-func isLost(err error) bool {
-	return errors.Is(err, errLayer) && (errors.Is(err, backend.ErrNotFound) || errors.Is(err, backend.ErrCorrupt))
-}
-
-// errLayer marks errors of reading layers, apart from those of writing files.
-var errLayer = errors.New("fetch layer")
-
 func (r *Restored) run(ctx context.Context, opts RestoreOptions) error {
 	for _, d := range r.dirs {
 		to := filepath.FromSlash(d.name)
@@ -254,7 +223,7 @@ func (u *unpacking) run(ctx context.Context) error {
 	if u.Fetched.Blobs > 0 || u.before == nil {
 		var err error
 		if out, err = archive.Extract(ctx, u.Path, layers, u.extractOptions()); err != nil {
-			return err
+			return u.ofLayer(err)
 		}
 		u.Files, u.Bytes = len(out.Entries), out.Bytes
 	}
@@ -332,7 +301,7 @@ func (u *unpacking) links() map[int][]archive.Entry {
 func (u *unpacking) open(ctx context.Context, d blob.Descriptor) (io.ReadCloser, error) {
 	r, err := u.target.Backend.Open(ctx, d, 0, -1)
 	if err != nil {
-		return nil, fmt.Errorf("%w %s: %w", errLayer, d.Digest, err)
+		return nil, fmt.Errorf("%w: %w", errFetch, err)
 	}
 	return &layerReader{blob.NewReader(r, d), u, d}, nil
 }
@@ -353,7 +322,7 @@ func (r *layerReader) Read(p []byte) (int, error) {
 	case errors.Is(err, io.EOF):
 		r.of.settle(StepFetched, r.Digest)
 	case err != nil:
-		err = fmt.Errorf("%w %s: %w", errLayer, r.Digest, err)
+		err = fmt.Errorf("%w: %w", errFetch, err)
 	}
 	return n, err
 }

@@ -2,12 +2,14 @@ package archive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/blob/compress"
 )
 
@@ -19,7 +21,7 @@ type Layer struct {
 	Open func(ctx context.Context) (io.ReadCloser, error)
 	// TarSize is the size of the layer's tar in bytes, if that is known. It then
 	// bounds what the layer decompresses to, in place of a factor by which it may
-	// expand.
+	// expand, and a tar of another size is damaged.
 	TarSize int64
 	// Has are the names in a layer that is not read and is not disjoint: those
 	// that it replaces or removes in the layers below it.
@@ -72,7 +74,10 @@ type Extracted struct {
 //
 // Layers are hostile until proven otherwise: nothing outside of the directory is
 // written, linked to or changed, whatever names and links they hold; what would
-// is an error matching [blob.ErrInvalid]. Everything is written to a directory
+// is an error matching [blob.ErrInvalid]. What cannot be read as a layer is one
+// matching [blob.ErrCorrupt], what exceeds the bounds one matching
+// [blob.ErrTooLarge], and each of these is a [LayerError] that tells which layer
+// it is about. Everything is written to a directory
 // of its own in dir first, and moved to its place when all layers have been
 // read: after an error of a layer dir is as it was. The move replaces each file
 // at once; one that is cut off leaves old and new files, all whole.
@@ -121,17 +126,32 @@ func (s *stage) bounds(l *Layer) compress.Options {
 	return bounds
 }
 
+// LayerError says that a layer could not be applied.
+type LayerError struct {
+	// Layer is its position in the stack.
+	Layer int
+	Err   error
+}
+
+// Error implements error.
+func (e *LayerError) Error() string { return fmt.Sprintf("layer %d: %v", e.Layer, e.Err) }
+
+// Unwrap returns Err.
+func (e *LayerError) Unwrap() error { return e.Err }
+
 // layer writes what a layer has and those above it do not hide.
-func (s *stage) layer(ctx context.Context, l *Layer, i int) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("layer %d: %w", i, err)
-		}
-	}()
+func (s *stage) layer(ctx context.Context, l *Layer, i int) error {
 	if l.Open == nil {
 		s.pass(l, i)
 		return nil
 	}
+	if err := s.read(ctx, l, i); err != nil {
+		return &LayerError{i, err}
+	}
+	return nil
+}
+
+func (s *stage) read(ctx context.Context, l *Layer, i int) error {
 	r, err := l.Open(ctx)
 	if err != nil {
 		return err
@@ -144,13 +164,34 @@ func (s *stage) layer(ctx context.Context, l *Layer, i int) (err error) {
 	defer content.Close()
 	w := &unpacker{ctx: ctx, stage: s, layer: i, hides: !l.Disjoint, dirs: handles{top: &place{Root: s.root}}}
 	defer w.dirs.close()
-	if err := w.unpack(content); err != nil {
+	err = w.unpack(content)
+	if err != nil && !errors.Is(err, blob.ErrInvalid) {
 		return err
 	}
 	s.merge(w)
-	// What verifies the layer has its say at the end.
+	// What verifies the layer has its say at the end, also on what looks hostile
+	// and is but damaged.
+	if end := finish(content, l); end != nil {
+		return end
+	}
+	return err
+}
+
+// finish reads a layer to its end and checks how much there was.
+func finish(content *compress.Reader, l *Layer) error {
 	if _, err := io.Copy(io.Discard, content); err != nil {
 		return err
 	}
-	return content.Drain()
+	if err := content.Drain(); err != nil {
+		return err
+	}
+	switch size := content.Size(); {
+	case size == 0:
+		// A tar reader takes the end of its input for that of the tar.
+		return fmt.Errorf("%w: it is empty, not even a tar without entries", blob.ErrCorrupt)
+	case l.TarSize > 0 && size != l.TarSize:
+		return fmt.Errorf("%w: the tar has %d bytes, want %d", blob.ErrCorrupt, size, l.TarSize)
+	default:
+		return nil
+	}
 }

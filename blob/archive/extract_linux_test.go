@@ -152,10 +152,10 @@ func TestExtractRefusesHostileLayers(t *testing.T) {
 		{"hard link by an absolute name", []entry{{"h", tar.TypeLink, "/etc/hostname"}}, blob.ErrInvalid},
 		{"hard link by dot dot", []entry{{"h", tar.TypeLink, "../../etc/hostname"}}, blob.ErrInvalid},
 		{"hard link through a link", []entry{{"l", tar.TypeSymlink, "/etc"}, {"h", tar.TypeLink, "l/hostname"}}, blob.ErrInvalid},
-		{"hard link to nothing", []entry{{"h", tar.TypeLink, "nothing"}}, blob.ErrInvalid},
+		{"hard link to nothing", []entry{{"h", tar.TypeLink, "nothing"}}, blob.ErrCorrupt},
 		{"whiteout by dot dot", []entry{{"../.wh.canary", tar.TypeReg, ""}}, blob.ErrInvalid},
 		{"device", []entry{{"null", tar.TypeChar, ""}}, blob.ErrInvalid},
-		{"unknown type", []entry{{"odd", 'Z', ""}}, blob.ErrInvalid},
+		{"unknown type", []entry{{"odd", 'Z', ""}}, blob.ErrCorrupt},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,6 +28,8 @@ type stage struct {
 	target *os.Root
 	root   *os.Root
 	name   string
+	// made are the directories that there were not, the innermost first.
+	made []string
 	// umask has the permission bits that new files do not get.
 	umask fs.FileMode
 	// size is what the files take so far, in bytes.
@@ -63,24 +66,40 @@ const (
 )
 
 func newStage(dir string, layers int, opts ExtractOptions) (*stage, error) {
-	if err := os.MkdirAll(dir, implied); err != nil {
-		return nil, err
-	}
-	target, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	s := &stage{opts: opts, target: target, name: stagePrefix + rand.Text(), upper: make(map[string]cover), names: make([]int, layers), removed: make([][]string, layers)}
-	if err := s.open(); err != nil {
+	s := &stage{opts: opts, made: missing(dir), name: stagePrefix + rand.Text(), upper: make(map[string]cover), names: make([]int, layers), removed: make([][]string, layers)}
+	if err := s.open(dir); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *stage) open() error {
-	err := s.target.Mkdir(s.name, 0o700)
+// missing returns those of a directory and its parents that are not there, the
+// innermost first.
+func missing(dir string) []string {
+	var all []string
+	for {
+		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+			return all
+		}
+		all = append(all, dir)
+		parent := filepath.Dir(dir)
+		if parent == dir { // a volume that is not there
+			return all
+		}
+		dir = parent
+	}
+}
+
+func (s *stage) open(dir string) error {
+	err := os.MkdirAll(dir, implied)
 	if err != nil {
+		return err
+	}
+	if s.target, err = os.OpenRoot(dir); err != nil {
+		return err
+	}
+	if err := s.target.Mkdir(s.name, 0o700); err != nil {
 		return err
 	}
 	if s.root, err = s.target.OpenRoot(s.name); err != nil {
@@ -119,7 +138,12 @@ func (s *stage) clear() error {
 // close ends the extraction, however far it came.
 func (s *stage) close() {
 	_ = s.clear() // after an error of its own there is nothing to be done
-	_ = s.target.Close()
+	if s.target != nil {
+		_ = s.target.Close()
+	}
+	for _, dir := range s.made {
+		_ = os.Remove(dir) // unless there is something in it
+	}
 }
 
 // grow counts the size of a file against the bound for all of them.
@@ -213,6 +237,7 @@ func (s *stage) commit(ctx context.Context) (*Extracted, error) {
 	if err := s.restat(moved); err != nil {
 		return nil, err
 	}
+	s.made = nil
 	return s.result(), nil
 }
 
@@ -313,8 +338,12 @@ func (s *stage) link() (late []staged, err error) {
 			_, err = s.target.Lstat(e.Link)
 			late = append(late, e)
 		}
+		kind := blob.ErrInvalid
+		if errors.Is(err, fs.ErrNotExist) {
+			kind = blob.ErrCorrupt // it leads nowhere, also not outside
+		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w: hard link to %s: %w", blob.Quote(e.Path), blob.ErrInvalid, blob.Quote(e.Link), err)
+			return nil, &LayerError{e.layer, fmt.Errorf("%s: %w: hard link to %s: %w", blob.Quote(e.Path), kind, blob.Quote(e.Link), err)}
 		}
 	}
 	return late, nil

@@ -108,6 +108,9 @@ func (f *file) Read(p []byte) (int, error) {
 
 // entry writes what one entry of the tar says.
 func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
+	if h.Typeflag == tar.TypeXGlobalHeader {
+		return nil // of the tar, as git archive writes one; it is no file
+	}
 	at := cleanPath(h.Name)
 	if err := checkPath(at); err != nil {
 		return err
@@ -173,7 +176,7 @@ func (u *unpacker) write(h *tar.Header, e *Entry, dir, name string, content io.R
 			return fmt.Errorf("%w: a device node, which was not asked for", blob.ErrInvalid)
 		}
 	default:
-		return fmt.Errorf("%w: entry of type %q", blob.ErrInvalid, h.Typeflag)
+		return fmt.Errorf("%w: entry of type %q, which layers do not have", blob.ErrCorrupt, h.Typeflag)
 	}
 	at, err := u.dirs.open(dir, true)
 	if err != nil {
