@@ -4,17 +4,19 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
 	bkgha "github.com/moby/buildkit/cache/remotecache/gha"
+
+	"github.com/larder-build/larder/internal/bench/harness"
 )
 
 // actionsOps are what GitHub's cache service is asked for.
@@ -53,12 +55,12 @@ func (b *bench) actionsTask() task {
 }
 
 // runActions measures exports to GitHub's cache, if the expression matches.
-func (b *bench) runActions(ctx context.Context, tasks, without *regexp.Regexp, out io.Writer) error {
+func (b *bench) runActions(ctx context.Context, out io.Writer) error {
 	t := b.actionsTask()
-	if !tasks.MatchString(t.title) {
+	if !b.options.Only.MatchString(t.title) {
 		return nil
 	}
-	t.peers = withoutPeers(t.peers, without)
+	t.peers = withoutPeers(t.peers, b.options.Without)
 	if err := writeCache(t.from.layout, bulkLayers(size{bulkBytes: actionsBytes, bulkLayers: actionsLayers})); err != nil {
 		return err
 	}
@@ -67,7 +69,7 @@ func (b *bench) runActions(ctx context.Context, tasks, without *regexp.Regexp, o
 		return err
 	}
 	r := results{samples: map[string][]sample{}, requests: map[string]map[string]int{}}
-	for i := range b.size.rounds {
+	for i := range b.options.Rounds {
 		for j := range t.peers {
 			p := t.peers[(i+j)%len(t.peers)]
 			if i > 0 && p.once {
@@ -78,9 +80,8 @@ func (b *bench) runActions(ctx context.Context, tasks, without *regexp.Regexp, o
 			}
 		}
 	}
-	printTable(out, t, r)
-	if b.size.judged {
-		printGoals(out, t, r)
+	b.print(out, t, r)
+	if b.options.Full {
 		printSave(out, b.size.service, r)
 	}
 	return t.broken(r)
@@ -94,32 +95,32 @@ func printSave(out io.Writer, latency time.Duration, r results) {
 		if len(ours) == 0 || len(theirs) == 0 {
 			continue
 		}
-		most := median(walls(theirs))*6/5 + actionsPerEntry*latency
-		verdict := map[bool]string{true: "met", false: "not met"}[median(walls(ours)) <= most]
+		most := harness.Median(walls(theirs))*6/5 + actionsPerEntry*latency
+		verdict := map[bool]string{true: "met", false: "not met"}[harness.Median(walls(ours)) <= most]
 		fmt.Fprintf(out, "\n%s takes %s s; the goal is at most %s s, 1.2 x the time of %s and three round trips: %s\n",
-			name, seconds(median(walls(ours))), seconds(most), actionsCache, verdict)
+			name, harness.Seconds(harness.Median(walls(ours))), harness.Seconds(most), actionsCache, verdict)
 	}
 }
 
 // exportActions runs a peer once, and checks that it has finished its entries.
-func (b *bench) exportActions(ctx context.Context, t task, p peer, modules string, r results) error {
-	s, err := b.startActions(ctx)
+func (b *bench) exportActions(ctx context.Context, t task, p peer, modules string, r results) (err error) {
+	s, err := harness.StartCacheService(ctx, b.log, b.programs.gha, "-latency", b.size.service.String())
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer func() { err = errors.Join(err, s.Close()) }()
 	var took sample
 	entries := actionsLayers + 1
 	if p.name == actionsCache {
 		entries = 1
 		took, err = b.saveActions(ctx, t.from, s, modules)
 	} else {
-		took, err = runMeasured(ctx, p.args(t.from, s.place))
+		took, err = runMeasured(ctx, p.args(t.from, actionsPlace(s)))
 	}
 	if err != nil {
 		return err
 	}
-	counts, err := s.requests(ctx)
+	counts, err := actionsRequests(ctx, s)
 	if err == nil && (counts["create"] != entries || counts["finalize"] != entries) {
 		err = fmt.Errorf("it sent %v, want %d entries created and finalized", counts, entries)
 	}
@@ -128,51 +129,13 @@ func (b *bench) exportActions(ctx context.Context, t task, p peer, modules strin
 	return err
 }
 
-// actionsService is a service that runs.
-type actionsService struct {
-	place place
-	url   string
-	token string
-	cmd   *exec.Cmd
-	stdin io.Closer
-}
+// actionsPlace is where a service keeps caches.
+func actionsPlace(s *harness.CacheService) place { return place{actions: s.URL + " " + s.Token} }
 
-func (b *bench) startActions(ctx context.Context) (*actionsService, error) {
-	cmd := exec.CommandContext(ctx, b.programs.gha, "-latency", b.size.service.String(), "refs/heads/main=rw")
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	s := &actionsService{cmd: cmd, stdin: stdin}
-	var started struct {
-		URL    string
-		Tokens []string
-	}
-	if err := json.NewDecoder(stdout).Decode(&started); err != nil || len(started.Tokens) != 1 {
-		s.close()
-		return nil, fmt.Errorf("the cache service has not started: %w", err)
-	}
-	s.url, s.token = started.URL+"/", started.Tokens[0]
-	s.place.actions = s.url + " " + s.token
-	return s, nil
-}
-
-// close ends the service.
-func (s *actionsService) close() {
-	_ = s.stdin.Close()
-	_ = s.cmd.Wait() // whatever it says, it has ended
-}
-
-// requests returns how many requests the service has had, by what they are for.
-func (s *actionsService) requests(ctx context.Context) (map[string]int, error) {
-	resp, err := send(ctx, http.MethodGet, s.url+"requests", nil, 0, nil, http.StatusOK)
+// actionsRequests returns how many requests a service has had, by what they are
+// for.
+func actionsRequests(ctx context.Context, s *harness.CacheService) (map[string]int, error) {
+	resp, err := send(ctx, http.MethodGet, s.URL+"requests", nil, 0, nil, http.StatusOK)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +148,7 @@ func (s *actionsService) requests(ctx context.Context) (map[string]int, error) {
 
 // saveActions has @actions/cache save the layers. The time is that of saveCache
 // alone, without the start of node.
-func (b *bench) saveActions(ctx context.Context, from place, s *actionsService, modules string) (sample, error) {
+func (b *bench) saveActions(ctx context.Context, from place, s *harness.CacheService, modules string) (sample, error) {
 	script, err := filepath.Abs("../ghaserver/testdata/actions-cache.mjs")
 	if err != nil {
 		return sample{}, err
@@ -193,7 +156,7 @@ func (b *bench) saveActions(ctx context.Context, from place, s *actionsService, 
 	cmd := exec.CommandContext(ctx, "node", script, modules)
 	cmd.Dir = from.layout
 	cmd.Env = append(os.Environ(), "RUNNER_TEMP="+b.dir, "GITHUB_WORKSPACE="+from.layout, "GITHUB_SERVER_URL=https://github.com",
-		"ACTIONS_CACHE_SERVICE_V2=true", "ACTIONS_RESULTS_URL="+s.url, "ACTIONS_RUNTIME_TOKEN="+s.token)
+		"ACTIONS_CACHE_SERVICE_V2=true", "ACTIONS_RESULTS_URL="+s.URL, "ACTIONS_RUNTIME_TOKEN="+s.Token)
 	cmd.Stdin = strings.NewReader(`{"do": "save", "path": "blobs", "key": "bench"}`)
 	var messages bytes.Buffer
 	cmd.Stderr = &messages
@@ -220,12 +183,7 @@ func (b *bench) actionsModules(ctx context.Context) (string, error) {
 	if modules := os.Getenv(actionsCacheVariable); modules != "" {
 		return modules, nil
 	}
-	cmd := exec.CommandContext(ctx, "go", "run", "./internal/testbed", "-only", "actions-cache", "--", "sh", "-c", "echo $"+actionsCacheVariable)
-	cmd.Dir = "../.." // the module with the testbed
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly", "GOWORK=off")
-	cmd.Stderr = b.log
-	out, err := cmd.Output()
-	return strings.TrimSpace(string(out)), err
+	return harness.TestbedVariable(ctx, b.log, "actions-cache", actionsCacheVariable)
 }
 
 // runBuildKitActions exports a cache to GitHub's as buildkitd does.

@@ -13,10 +13,16 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/larder-build/larder/internal/bench/harness"
 )
+
+// registryVariable is where the testbed tells the address of its registry.
+const registryVariable = "LARDER_TEST_REGISTRY"
 
 // bench has what the tasks share.
 type bench struct {
+	options  harness.Options
 	size     size
 	log      io.Writer
 	dir      string // removed in the end
@@ -26,14 +32,17 @@ type bench struct {
 	renewed  place // small with 1 % of its layers new
 	// registries are two, so that nothing can be mounted, and proxies are in
 	// front of them.
-	registries []*server
+	registries []*harness.TestbedServer
 	stores     []*objectStore
 	proxies    []*proxy // one without and one with delay for each server
 	made       int      // how many destinations
 }
 
-func newBench(ctx context.Context, s size, log io.Writer) (b *bench, err error) {
-	b = &bench{size: s, log: log}
+func newBench(ctx context.Context, o harness.Options, log io.Writer) (b *bench, err error) {
+	b = &bench{options: o, size: smoke, log: log}
+	if o.Full {
+		b.size = full
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.close())
@@ -49,7 +58,7 @@ func newBench(ctx context.Context, s size, log io.Writer) (b *bench, err error) 
 		return b, err
 	}
 	for range 2 {
-		r, err := startRegistry(ctx, log)
+		r, err := harness.StartTestbed(ctx, log, "registry", registryVariable)
 		if err != nil {
 			return b, err
 		}
@@ -69,7 +78,7 @@ func newBench(ctx context.Context, s size, log io.Writer) (b *bench, err error) 
 func (b *bench) startProxies(ctx context.Context) error {
 	for _, s := range b.servers() {
 		for _, roundTrip := range []time.Duration{0, b.size.roundTrip} {
-			p, err := newProxy(ctx, s.addr, roundTrip)
+			p, err := newProxy(ctx, s.Addr, roundTrip)
 			if err != nil {
 				return err
 			}
@@ -80,10 +89,10 @@ func (b *bench) startProxies(ctx context.Context) error {
 }
 
 // servers are all that run.
-func (b *bench) servers() []*server {
+func (b *bench) servers() []*harness.TestbedServer {
 	all := slices.Clone(b.registries)
 	for _, s := range b.stores {
-		all = append(all, s.server)
+		all = append(all, s.TestbedServer)
 	}
 	return all
 }
@@ -114,7 +123,7 @@ func (b *bench) writeCaches(ctx context.Context) error {
 
 // source is a repository that is copied from, in the first registry.
 func (b *bench) source(name string) place {
-	return place{repo: b.registries[0].addr + "/source/" + name}
+	return place{repo: b.registries[0].Addr + "/source/" + name}
 }
 
 // fillRegistry stores the caches where they are copied from.
@@ -137,7 +146,7 @@ func (b *bench) close() error {
 		errs = append(errs, p.close())
 	}
 	for _, s := range b.servers() {
-		errs = append(errs, s.close())
+		errs = append(errs, s.Close())
 	}
 	return errors.Join(append(errs, os.RemoveAll(b.dir))...)
 }
@@ -158,7 +167,7 @@ func (b *bench) places(ctx context.Context, t task, proxied bool) (from, to, dir
 	case t.store != nil:
 		direct = t.store.destination(b.made)
 	default:
-		direct.repo = b.registries[1].addr + fmt.Sprint("/to/", b.made)
+		direct.repo = b.registries[1].Addr + fmt.Sprint("/to/", b.made)
 	}
 	if t.seed != nil {
 		if err := t.seed(ctx, direct); err != nil {
@@ -190,7 +199,7 @@ func (b *bench) proxy(p place, delayed bool) place {
 
 // mountable is the repository that has the small layers, in the registry of the
 // destinations.
-func (b *bench) mountable() place { return place{repo: b.registries[1].addr + "/seed"} }
+func (b *bench) mountable() place { return place{repo: b.registries[1].Addr + "/seed"} }
 
 // seedSmall makes a repository have the small cache.
 func (b *bench) seedSmall(ctx context.Context, to place) error {

@@ -19,24 +19,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"regexp"
-	"runtime"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/larder-build/larder/internal/bench/harness"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
-}
+func main() { harness.Main(context.Background(), "bench", run) }
 
 // size says how much is measured.
 type size struct {
@@ -45,15 +35,13 @@ type size struct {
 	smallLayers int // of 4 to 64 KiB
 	roundTrip   time.Duration
 	service     time.Duration // what GitHub's cache takes to answer
-	rounds      int
-	judged      bool // whether it is large enough to compare times with goals
 }
 
 var (
 	// smoke is enough to see that everything works: four of its large layers,
 	// which are under way at a time, exceed maxHeap.
-	smoke = size{bulkBytes: 160 << 20, bulkLayers: 5, smallLayers: 128, roundTrip: 5 * time.Millisecond, service: 5 * time.Millisecond, rounds: 1}
-	full  = size{bulkBytes: 1 << 30, bulkLayers: 40, smallLayers: 2000, roundTrip: 20 * time.Millisecond, service: 100 * time.Millisecond, rounds: 5, judged: true}
+	smoke = size{bulkBytes: 160 << 20, bulkLayers: 5, smallLayers: 128, roundTrip: 5 * time.Millisecond, service: 5 * time.Millisecond}
+	full  = size{bulkBytes: 1 << 30, bulkLayers: 40, smallLayers: 2000, roundTrip: 20 * time.Millisecond, service: 100 * time.Millisecond}
 )
 
 // run is the whole program. As "bench peer NAME ..." it is one of the peers
@@ -64,64 +52,43 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(log)
-	large := flags.Bool("full", false, "1 GiB in 40 layers, and 2,000 small layers; else a small part of that")
-	rounds := flags.Int("rounds", 0, "how often everything is done; 0 means 5 times with -full, and once without")
-	only := flags.String("only", "", "measure only the tasks whose title matches this regular `expression`")
-	without := flags.String("without", "", "leave out the peers whose name matches this regular `expression`")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	s := smoke
-	if *large {
-		s = full
-	}
-	if *rounds > 0 {
-		s.rounds = *rounds
-	}
-	tasks, peers, err := filters(*only, *without)
+	o, err := harness.Parse(flags, args, "1 GiB in 40 layers, and 2,000 small layers; else a small part of that")
 	if err != nil {
 		return err
 	}
-	b, err := newBench(ctx, s, log)
+	b, err := newBench(ctx, o, log)
 	if err != nil {
 		return err
 	}
-	return errors.Join(b.run(ctx, tasks, peers, out), b.close())
+	return errors.Join(b.run(ctx, out), b.close())
 }
 
 // run does the tasks and prints what they took.
-func (b *bench) run(ctx context.Context, tasks, without *regexp.Regexp, out io.Writer) error {
-	fmt.Fprintf(out, "%d cores, %s/%s, %s, %d rounds\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), b.size.rounds)
+func (b *bench) run(ctx context.Context, out io.Writer) error {
+	harness.PrintMachine(out, b.options.Rounds)
 	var broken []error
 	for _, t := range b.tasks() {
-		if !tasks.MatchString(t.title) {
+		if !b.options.Only.MatchString(t.title) {
 			continue
 		}
-		t.peers = withoutPeers(t.peers, without)
+		t.peers = withoutPeers(t.peers, b.options.Without)
 		results, err := b.measure(ctx, t)
 		if err != nil {
 			return fmt.Errorf("%s: %w", t.title, err)
 		}
-		printTable(out, t, results)
-		if b.size.judged {
-			printGoals(out, t, results)
-		}
+		b.print(out, t, results)
 		broken = append(broken, t.broken(results))
 	}
-	broken = append(broken, b.runActions(ctx, tasks, without, out))
+	broken = append(broken, b.runActions(ctx, out))
 	return errors.Join(broken...)
 }
 
-// filters compiles the expressions of the command line.
-func filters(only, without string) (tasks, peers *regexp.Regexp, err error) {
-	if tasks, err = regexp.Compile(only); err != nil {
-		return nil, nil, err
+// print prints what a task took, and in the full size whether its goals are met.
+func (b *bench) print(out io.Writer, t task, r results) {
+	printTable(out, t, r)
+	if b.options.Full {
+		printGoals(out, t, r)
 	}
-	if without == "" {
-		without = `^\b$` // matches nothing
-	}
-	peers, err = regexp.Compile(without)
-	return tasks, peers, err
 }
 
 func withoutPeers(all []peer, names *regexp.Regexp) []peer {

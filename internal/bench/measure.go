@@ -38,7 +38,7 @@ func (b *bench) measure(ctx context.Context, t task) (results, error) {
 		}
 		clear(r.samples)
 	}
-	for i := range b.size.rounds {
+	for i := range b.options.Rounds {
 		// The first in a round has an advantage or a disadvantage: take turns.
 		for j := range t.peers {
 			p := t.peers[(i+j)%len(t.peers)]
@@ -132,10 +132,6 @@ func largestHeap(messages []byte) int64 {
 		largest = max(largest, mib<<20)
 	}
 	return largest
-}
-
-func median(all []time.Duration) time.Duration {
-	return slices.Sorted(slices.Values(all))[len(all)/2]
 }
 
 // walls returns the times of samples.

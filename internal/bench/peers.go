@@ -3,11 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/larder-build/larder/internal/bench/harness"
 )
 
 // peer is one of those that are compared. Each runs as a process of its own.
@@ -45,15 +46,13 @@ func build(ctx context.Context, dir string) (programs, error) {
 	}
 	p := programs{self: self, larder: filepath.Join(dir, "larder"), crane: filepath.Join(dir, "crane"), gha: filepath.Join(dir, "gha")}
 	p.skopeo, _ = exec.LookPath("skopeo") // it is left out then
-	for _, c := range []struct{ out, dir, pkg string }{
-		{p.larder, "../..", "./examples/larder"},
-		{p.gha, "../..", "./internal/ghaserver/serve"},
-		{p.crane, ".", "github.com/google/go-containerregistry/cmd/crane"},
+	for out, program := range map[string]harness.Program{
+		p.larder: harness.LarderCommand,
+		p.gha:    harness.CacheServiceCommand,
+		p.crane:  {Dir: ".", Package: "github.com/google/go-containerregistry/cmd/crane"},
 	} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", c.out, c.pkg)
-		cmd.Dir = c.dir
-		if text, err := cmd.CombinedOutput(); err != nil {
-			return programs{}, fmt.Errorf("go build %s: %w\n%s", c.pkg, err, text)
+		if err := program.Build(ctx, out); err != nil {
+			return programs{}, err
 		}
 	}
 	return p, nil

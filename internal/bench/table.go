@@ -3,9 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/larder-build/larder/internal/bench/harness"
 )
 
 // printTable prints what was measured for a task, in Markdown.
@@ -25,11 +26,11 @@ func printTable(out io.Writer, t task, r results) {
 		}
 		all := walls(samples)
 		fmt.Fprintf(out, "| %s | %s | %s | %.2f x | %s | %s | %d |", p.name,
-			seconds(median(all)), spread(all), ratio(ours, samples), requestsText(r.requests[p.name]),
-			seconds(time.Duration(largest(samples, func(s sample) int64 { return int64(s.cpu) }))),
+			harness.Seconds(harness.Median(all)), harness.Spread(all), ratio(ours, samples), requestsText(r.requests[p.name]),
+			harness.Seconds(time.Duration(largest(samples, func(s sample) int64 { return int64(s.cpu) }))),
 			largest(samples, func(s sample) int64 { return s.heap })>>20)
 		if t.store != nil {
-			fmt.Fprintf(out, " %s |", seconds(time.Duration(largest(samples, func(s sample) int64 { return int64(s.server) }))))
+			fmt.Fprintf(out, " %s |", harness.Seconds(time.Duration(largest(samples, func(s sample) int64 { return int64(s.server) }))))
 		}
 		fmt.Fprintln(out)
 	}
@@ -47,30 +48,12 @@ func printGoal(out io.Writer, g goal, r results) {
 	if len(ours) == 0 || len(theirs) == 0 {
 		return
 	}
-	got := ratio(ours, theirs)
-	verdict := "met"
-	if got > g.atMost {
-		verdict = "not met"
-		if slices.Min(walls(ours)) <= slices.Max(walls(theirs)) {
-			verdict = "not met by the medians; the ranges overlap"
-		}
-	}
-	fmt.Fprintf(out, "\n%s takes %.2f x the time of %s; the goal is at most %.2f x: %s\n", g.peer, got, g.than, g.atMost, verdict)
+	fmt.Fprintf(out, "\n%s takes %.2f x the time of %s; the goal is at most %.2f x: %s\n", g.peer, ratio(ours, theirs), g.than, g.atMost, harness.Verdict(walls(ours), walls(theirs), g.atMost))
 }
 
 // ratio is that of the medians.
 func ratio(ours, theirs []sample) float64 {
-	return median(walls(ours)).Seconds() / median(walls(theirs)).Seconds()
-}
-
-func seconds(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()) }
-
-// spread is the least and the most of several times.
-func spread(all []time.Duration) string {
-	if len(all) == 1 {
-		return "once"
-	}
-	return seconds(slices.Min(all)) + " to " + seconds(slices.Max(all))
+	return harness.Ratio(walls(ours), walls(theirs))
 }
 
 // requestsText shows counts by method, or by what GitHub's cache is asked for.

@@ -47,7 +47,7 @@ func (t task) serverCPU() time.Duration {
 	if t.store == nil {
 		return 0
 	}
-	return t.store.cpu()
+	return t.store.CPU()
 }
 
 // goal says how long a peer may take beside another one.

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+
+	"github.com/larder-build/larder/internal/bench/harness"
 )
 
 // stores are the object stores that are measured, as the testbed names them.
@@ -156,7 +158,7 @@ func (b *bench) seedObjects(ctx context.Context, to place) error {
 
 // objectStore is a running server.
 type objectStore struct {
-	*server
+	*harness.TestbedServer
 
 	name string
 	at   objects // the bucket, without a prefix
@@ -178,17 +180,17 @@ func (s *objectStore) destination(n int) place {
 
 // restart starts a store anew, with nothing in it.
 func (b *bench) restart(ctx context.Context, s *objectStore) error {
-	old := s.server
-	if err := old.close(); err != nil {
+	old := s.TestbedServer
+	if err := old.Close(); err != nil {
 		return err
 	}
-	srv, err := startServer(ctx, b.log, s.name, storeVariable(s.name))
+	srv, err := harness.StartTestbed(ctx, b.log, s.name, storeVariable(s.name))
 	if err != nil {
 		return err
 	}
-	s.server, s.at.addr = srv, srv.addr
+	s.TestbedServer, s.at.addr = srv, srv.Addr
 	for _, p := range b.proxies {
-		p.move(old.addr, srv.addr)
+		p.move(old.Addr, srv.Addr)
 	}
 	return makeBucket(ctx, s.at)
 }
@@ -201,11 +203,11 @@ func (b *bench) startStores(ctx context.Context) error {
 		}
 	}
 	for _, at := range stores() {
-		srv, err := startServer(ctx, b.log, at.addr, storeVariable(at.addr))
+		srv, err := harness.StartTestbed(ctx, b.log, at.addr, storeVariable(at.addr))
 		if err != nil {
 			return err
 		}
-		s := &objectStore{server: srv, name: at.addr, at: objects{kind: at.kind, addr: srv.addr, bucket: "bench"}}
+		s := &objectStore{TestbedServer: srv, name: at.addr, at: objects{kind: at.kind, addr: srv.Addr, bucket: "bench"}}
 		b.stores = append(b.stores, s)
 		if err := makeBucket(ctx, s.at); err != nil {
 			return err

@@ -46,7 +46,7 @@ func newBench(ctx context.Context, o options, log io.Writer) (b *bench, err erro
 	if b.dir, err = os.MkdirTemp("", "larder-bench-"); err != nil {
 		return b, err
 	}
-	mount := o.full && mayMount()
+	mount := o.Full && mayMount()
 	b.source, b.target = newDisk(b.dir, "source", mount), newDisk(b.dir, "target", mount)
 	defer func() {
 		if err != nil {
@@ -60,7 +60,14 @@ func newBench(ctx context.Context, o options, log io.Writer) (b *bench, err erro
 }
 
 func (b *bench) close(ctx context.Context) error {
-	return errors.Join(b.programs.service.close(), b.source.remove(ctx), b.target.remove(ctx), os.RemoveAll(b.dir))
+	return errors.Join(b.closeService(), b.source.remove(ctx), b.target.remove(ctx), os.RemoveAll(b.dir))
+}
+
+func (b *bench) closeService() error {
+	if b.programs.service == nil {
+		return nil
+	}
+	return b.programs.service.Close()
 }
 
 // site is where a peer works.

@@ -18,55 +18,26 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"regexp"
-	"runtime"
-	"syscall"
+
+	"github.com/larder-build/larder/internal/bench/harness"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "directories:", err)
-		os.Exit(1)
-	}
-}
+func main() { harness.Main(context.Background(), "directories", run) }
 
 // options are those of the command line.
 type options struct {
-	full          bool
-	rounds        int
-	only, without *regexp.Regexp
-	trees         string
+	harness.Options
+
+	trees string
 }
 
 func parse(args []string, log io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("directories", flag.ContinueOnError)
 	flags.SetOutput(log)
-	flags.BoolVar(&o.full, "full", false, "a node_modules and a Go build cache, on file systems of their own if the user may mount; else a small tree")
-	flags.IntVar(&o.rounds, "rounds", 0, "how often everything is done; 0 means 5 times with -full, and once without")
-	only := flags.String("only", "", "measure only the tasks whose title matches this regular `expression`")
-	without := flags.String("without", "", "leave out the peers whose name matches this regular `expression`")
 	flags.StringVar(&o.trees, "trees", "", "where the trees are kept from one run to the next; the default is in the user's cache `directory`")
-	if err := flags.Parse(args); err != nil {
-		return o, err
-	}
-	if o.rounds <= 0 {
-		o.rounds = 1
-		if o.full {
-			o.rounds = 5
-		}
-	}
-	if o.only, err = regexp.Compile(*only); err != nil {
-		return o, err
-	}
-	if *without == "" {
-		*without = `^\b$` // matches nothing
-	}
-	if o.without, err = regexp.Compile(*without); err != nil || o.trees != "" {
+	o.Options, err = harness.Parse(flags, args, "a node_modules and a Go build cache, on file systems of their own if the user may mount; else a small tree")
+	if err != nil || o.trees != "" {
 		return o, err
 	}
 	cache, err := os.UserCacheDir()
@@ -89,7 +60,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 
 // run does the tasks and prints what they took.
 func (b *bench) run(ctx context.Context, out io.Writer) error {
-	fmt.Fprintf(out, "%d cores, %s/%s, %s, %d rounds\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), b.rounds)
+	harness.PrintMachine(out, b.Rounds)
 	var broken []error
 	for _, t := range b.trees() {
 		if err := b.plant(ctx, t); err != nil {
@@ -98,7 +69,7 @@ func (b *bench) run(ctx context.Context, out io.Writer) error {
 		fmt.Fprintf(out, "\n%s: %s\n", t.title, b.counted)
 		for _, task := range b.tasks(t) {
 			title := t.title + ", " + task.title
-			if !b.only.MatchString(title) {
+			if !b.Only.MatchString(title) {
 				continue
 			}
 			r, err := b.measure(ctx, task)
@@ -106,7 +77,7 @@ func (b *bench) run(ctx context.Context, out io.Writer) error {
 				return fmt.Errorf("%s: %w", title, err)
 			}
 			printTable(out, title, task, r)
-			if b.full {
+			if b.Full {
 				printGoals(out, task, r)
 			}
 			broken = append(broken, task.broken(title, r))

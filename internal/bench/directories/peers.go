@@ -10,7 +10,7 @@ import (
 func (b *bench) allPeers() []peer {
 	var peers []peer
 	for _, p := range []peer{b.larderPeer(), tarPeer(), b.actionsPeer(), b.resticPeer(), borgPeer(), rsyncPeer(b), findPeer()} {
-		if p.name == larder || !b.without.MatchString(p.name) {
+		if p.name == larder || !b.Without.MatchString(p.name) {
 			peers = append(peers, p)
 		}
 	}
@@ -71,7 +71,7 @@ func (b *bench) actionsPeer() peer {
 		return command{
 			dir: workspace,
 			env: []string{
-				"ACTIONS_CACHE_SERVICE_V2=1", "ACTIONS_RESULTS_URL=" + b.programs.service.URL + "/", "ACTIONS_RUNTIME_TOKEN=" + b.programs.service.Tokens[0],
+				"ACTIONS_CACHE_SERVICE_V2=1", "ACTIONS_RESULTS_URL=" + b.programs.service.URL, "ACTIONS_RUNTIME_TOKEN=" + b.programs.service.Token,
 				"GITHUB_WORKSPACE=" + workspace, "RUNNER_TEMP=" + s.state,
 			},
 			args: []string{"node", filepath.Join(b.programs.actions, "cache.mjs"), verb, s.name, key},

@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"time"
+
+	"github.com/larder-build/larder/internal/bench/harness"
 )
 
 // printTable prints what was measured for a task, in Markdown.
@@ -19,8 +20,8 @@ func printTable(out io.Writer, title string, t task, r results) {
 			continue
 		}
 		fmt.Fprintf(out, "| %s | %s | %s | %.2f x | %s | %.2f x | %s | %d |\n", p.name,
-			seconds(median(samples, wall)), spread(samples), ratio(r[larder], samples, wall),
-			seconds(median(samples, cpu)), ratio(r[larder], samples, cpu), megabytes(median(samples, moved)), most(samples, memory)>>20)
+			harness.Seconds(median(samples, wall)), harness.Spread(values(samples, wall)), ratio(r[larder], samples, wall),
+			harness.Seconds(median(samples, cpu)), ratio(r[larder], samples, cpu), megabytes(median(samples, moved)), slices.Max(values(samples, memory))>>20)
 	}
 }
 
@@ -41,44 +42,25 @@ func printGoals(out io.Writer, t task, r results) {
 		if g.bytes {
 			what, by = "bytes", moved
 		}
-		got := ratio(ours, theirs, by)
-		verdict := "met"
-		if got > g.atMost {
-			verdict = "not met"
-			if least(ours, by) <= most(theirs, by) && g.atMost >= 0.9 {
-				verdict = "not met by the medians; the ranges overlap"
-			}
-		}
-		fmt.Fprintf(out, "\nlarder takes %.2f x the %s of %s; the goal is at most %.2f x: %s\n", got, what, g.than, g.atMost, verdict)
+		fmt.Fprintf(out, "\nlarder takes %.2f x the %s of %s; the goal is at most %.2f x: %s\n",
+			ratio(ours, theirs, by), what, g.than, g.atMost, harness.Verdict(values(ours, by), values(theirs, by), g.atMost))
 	}
 }
 
 // ratio is that of the medians.
 func ratio(ours, theirs []sample, by func(sample) int64) float64 {
-	return float64(median(ours, by)) / float64(max(median(theirs, by), 1))
+	return harness.Ratio(values(ours, by), values(theirs, by))
 }
 
+func median(all []sample, by func(sample) int64) int64 { return harness.Median(values(all, by)) }
+
+// values returns what samples are compared by.
 func values(all []sample, by func(sample) int64) []int64 {
-	var values []int64
-	for _, s := range all {
-		values = append(values, by(s))
+	some := make([]int64, len(all))
+	for i, s := range all {
+		some[i] = by(s)
 	}
-	slices.Sort(values)
-	return values
-}
-
-func median(all []sample, by func(sample) int64) int64 { return values(all, by)[len(all)/2] }
-func least(all []sample, by func(sample) int64) int64  { return slices.Min(values(all, by)) }
-func most(all []sample, by func(sample) int64) int64   { return slices.Max(values(all, by)) }
-
-func seconds(n int64) string { return fmt.Sprintf("%.2f", time.Duration(n).Seconds()) }
-
-// spread is the least and the most of several times.
-func spread(all []sample) string {
-	if len(all) == 1 {
-		return "once"
-	}
-	return seconds(least(all, wall)) + " to " + seconds(most(all, wall))
+	return some
 }
 
 // megabytes is empty if nothing is known.

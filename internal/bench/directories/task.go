@@ -67,7 +67,7 @@ func (b *bench) measure(ctx context.Context, t task) (results, error) {
 			return r, err
 		}
 	}
-	for i := range b.rounds {
+	for i := range b.Rounds {
 		// The first in a round has an advantage or a disadvantage: take turns.
 		for j := range present {
 			p := present[(i+j)%len(present)]

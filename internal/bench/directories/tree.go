@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+
+	"github.com/larder-build/larder/internal/bench/harness"
 )
 
 // tree is a directory to be saved.
@@ -31,7 +33,7 @@ var nodePackage []byte
 
 // trees are those to be measured.
 func (b *bench) trees() []tree {
-	if !b.full {
+	if !b.Full {
 		return []tree{{title: "small files", name: "small", make: b.makeSmall, version: "1", goals: nodeGoals}}
 	}
 	return []tree{
@@ -118,8 +120,8 @@ func npmInstall(ctx context.Context, dir string) error {
 
 // makeGo builds larder, this module and restic into an empty build cache.
 func (b *bench) makeGo(ctx context.Context, dir string) error {
-	for _, p := range b.goPrograms() {
-		err := do(ctx, command{dir: p.dir, env: []string{"GOCACHE=" + dir}, args: []string{"go", "build", "-trimpath", "-buildvcs=false", "-o", os.DevNull, p.pkg}})
+	for _, p := range []harness.Program{harness.LarderCommand, {Dir: ".", Package: "."}, resticCommand} {
+		err := do(ctx, command{dir: p.Dir, env: []string{"GOCACHE=" + dir}, args: p.BuildArgs(os.DevNull)})
 		if err != nil {
 			return err
 		}

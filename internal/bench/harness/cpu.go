@@ -1,4 +1,4 @@
-package main
+package harness
 
 import (
 	"bytes"
@@ -12,9 +12,9 @@ import (
 // programs as a hundredth of a second on every architecture.
 const clockTick = 10 * time.Millisecond
 
-// cpu is the processor time that a server has taken so far: that of all
+// CPU is the processor time that a server has taken so far: that of all
 // processes below the testbed's. It is 0 where there is no /proc.
-func (r *server) cpu() time.Duration {
+func (s *Server) CPU() time.Duration {
 	files, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well-formed
 	children := map[int][]process{}
 	for _, file := range files {
@@ -30,7 +30,7 @@ func (r *server) cpu() time.Duration {
 		}
 		return all
 	}
-	return sum(r.cmd.Process.Pid)
+	return sum(s.cmd.Process.Pid)
 }
 
 // process is what /proc tells of one.
