@@ -39,3 +39,14 @@ func declared(l manifest.Layer, opts compress.Options) compress.Options {
 	}
 	return opts
 }
+
+// sizeBound returns the default bound for the size of content, in bytes, raised
+// to the largest tar that layers declare, so that what could be saved is not
+// refused.
+func sizeBound(layers []manifest.Layer) int64 {
+	bound := int64(compress.DefaultMaxSize)
+	for _, l := range layers {
+		bound = max(bound, tarSize(l))
+	}
+	return bound
+}

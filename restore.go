@@ -13,7 +13,6 @@ import (
 
 	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/blob/archive"
-	"github.com/larder-build/larder/blob/compress"
 	"github.com/larder-build/larder/manifest"
 )
 
@@ -252,7 +251,7 @@ func (u *unpacking) run(ctx context.Context) error {
 func (u *unpacking) extractOptions() archive.ExtractOptions {
 	opts := u.opts.Extract
 	if opts.Bounds.MaxSize == 0 {
-		opts.Bounds.MaxSize = max(u.dir.bytes, compress.DefaultMaxSize)
+		opts.Bounds.MaxSize = max(u.dir.bytes, sizeBound(u.dir.layers))
 	}
 	return opts
 }

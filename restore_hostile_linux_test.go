@@ -151,3 +151,38 @@ func TestRestoreOfWhatCompressesWell(t *testing.T) {
 	b.restore(t, "zeros", into)
 	trees(t, dir, filepath.Join(into, "node_modules"))
 }
+
+// TestRestoreOfMoreThanTheDefaultBound saves files of more than
+// compress.DefaultMaxSize together, nearly all of it holes.
+func TestRestoreOfMoreThanTheDefaultBound(t *testing.T) {
+	b, dir, into := newBed(t), t.TempDir(), t.TempDir()
+	for _, name := range []string{"one", "two"} {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, writeErr := f.WriteAt([]byte(name), 45<<30)
+		if err := errors.Join(writeErr, f.Truncate(50<<30), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	saved := b.save(t, "huge", dir).Directories[0]
+	if saved.Bytes != 100<<30 || saved.Written.Bytes > 10<<10 {
+		t.Errorf("saved %+v, want 100 GiB in a few KiB", saved)
+	}
+	if got := b.restore(t, "huge", into); !got.Hit || got.Directories[0].Bytes != saved.Bytes {
+		t.Fatalf("restored %+v of %+v, want %d bytes", got.Directories, got.Degradations, saved.Bytes)
+	}
+	for _, name := range []string{"one", "two"} {
+		f, err := os.Open(filepath.Join(into, "node_modules", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, len(name))
+		_, readErr := f.ReadAt(got, 45<<30)
+		info, statErr := f.Stat()
+		if err := errors.Join(readErr, statErr, f.Close()); err != nil || string(got) != name || info.Size() != 50<<30 {
+			t.Errorf("%s reads as %q, %v, in a file of %d bytes", name, got, err, info.Size())
+		}
+	}
+}

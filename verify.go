@@ -79,6 +79,9 @@ func Verify(ctx context.Context, t Target, opts VerifyOptions) (*Verification, e
 	if opts.Decompression.MaxExpansion == 0 {
 		opts.Decompression.MaxExpansion = -1
 	}
+	if opts.Decompression.MaxSize == 0 {
+		opts.Decompression.MaxSize = sizeBound(found.Manifest.Layers)
+	}
 	v := &verifying{target: t, cache: found, opts: opts, defects: make(map[blob.Digest]defect)}
 	if err := v.check(ctx); err != nil {
 		return nil, err

@@ -2,7 +2,6 @@ package archive
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -45,9 +44,6 @@ type unpacker struct {
 // unpackBuffer is how much of a file is written at a time, in bytes.
 const unpackBuffer = 256 << 10
 
-// zeros is what a hole reads as.
-var zeros [unpackBuffer]byte
-
 func (u *unpacker) unpack(content *compress.Reader) error {
 	u.buf = make([]byte, unpackBuffer)
 	u.covers = make(map[string]cover)
@@ -70,15 +66,17 @@ func (u *unpacker) unpack(content *compress.Reader) error {
 	}
 }
 
-// remembering keeps the error of the tar's bytes, to tell it from that of the
-// tar.
+// remembering counts the tar's bytes, and keeps their error, to tell it from that
+// of the tar.
 type remembering struct {
 	*compress.Reader
+	n   int64
 	err error
 }
 
 func (r *remembering) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
+	r.n += int64(n)
 	if err != nil && !errors.Is(err, io.EOF) {
 		r.err = err
 	}
@@ -107,7 +105,7 @@ func (f *file) Read(p []byte) (int, error) {
 }
 
 // entry writes what one entry of the tar says.
-func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
+func (u *unpacker) entry(h *tar.Header, content *file) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		return nil // of the tar, as git archive writes one; it is no file
 	}
@@ -160,7 +158,7 @@ func (u *unpacker) whiteout(dir, name string) error {
 	return nil
 }
 
-func (u *unpacker) write(h *tar.Header, e *Entry, dir, name string, content io.Reader) error {
+func (u *unpacker) write(h *tar.Header, e *Entry, dir, name string, content *file) error {
 	switch h.Typeflag {
 	case tar.TypeLink:
 		e.Link, e.Mode = cleanPath(h.Linkname), e.Mode.Perm()
@@ -195,7 +193,7 @@ func (u *unpacker) write(h *tar.Header, e *Entry, dir, name string, content io.R
 	return u.finish(at, e, name, h)
 }
 
-func (u *unpacker) create(at *place, e *Entry, name string, h *tar.Header, content io.Reader) error {
+func (u *unpacker) create(at *place, e *Entry, name string, h *tar.Header, content *file) error {
 	switch mode := e.Mode; {
 	case mode.IsRegular():
 		return u.regular(at, e, name, h, content)
@@ -215,7 +213,7 @@ func (u *unpacker) create(at *place, e *Entry, name string, h *tar.Header, conte
 }
 
 // regular writes a file with all that belongs to it.
-func (u *unpacker) regular(at *place, e *Entry, name string, h *tar.Header, content io.Reader) error {
+func (u *unpacker) regular(at *place, e *Entry, name string, h *tar.Header, content *file) error {
 	if err := u.stage.grow(e.Size); err != nil {
 		return err
 	}
@@ -223,7 +221,12 @@ func (u *unpacker) regular(at *place, e *Entry, name string, h *tar.Header, cont
 	if err != nil {
 		return err
 	}
-	if err = u.fill(f, e.Size, isSparse(h), content); err == nil {
+	if isSparse(h) {
+		err = u.fillSparse(f, e.Size, content)
+	} else {
+		err = u.fill(f, e.Size, content)
+	}
+	if err == nil {
 		err = u.dress(f, e, h)
 	}
 	return errors.Join(err, f.Close())
@@ -260,9 +263,8 @@ func (u *unpacker) dress(f *newFile, e *Entry, h *tar.Header) error {
 	return nil
 }
 
-// fill writes the content of a file, leaving holes where a sparse file has
-// nothing but zeros.
-func (u *unpacker) fill(f *newFile, size int64, sparse bool, content io.Reader) error {
+// fill writes the content of a file.
+func (u *unpacker) fill(f *newFile, size int64, content io.Reader) error {
 	for written := int64(0); written < size; {
 		if err := u.ctx.Err(); err != nil {
 			return err
@@ -271,26 +273,12 @@ func (u *unpacker) fill(f *newFile, size int64, sparse bool, content io.Reader) 
 		if err != nil {
 			return err
 		}
-		if sparse && bytes.Equal(u.buf[:n], zeros[:n]) {
-			err = f.skip(int64(n))
-		} else {
-			_, err = f.Write(u.buf[:n])
-		}
-		if err != nil {
+		if _, err := f.Write(u.buf[:n]); err != nil {
 			return err
 		}
 		written += int64(n)
 	}
-	if sparse {
-		return f.truncate(size)
-	}
 	return nil
-}
-
-// isSparse reports whether a file was stored with its holes.
-func isSparse(h *tar.Header) bool {
-	_, pax := h.PAXRecords[sparseSize]
-	return pax || h.Typeflag == tar.TypeGNUSparse
 }
 
 // finish does for what is no regular file what dress does for those.

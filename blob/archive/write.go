@@ -197,12 +197,17 @@ func (w *writer) file(e *Entry, h *header) error {
 	}
 	h.kind, h.size = typeRegular, e.Size
 	data := []segment{{0, e.Size}}
+	var table []byte
 	if e.sparse() {
 		if data, err = segments(f, e.Size); err != nil {
 			return err
 		}
+		if len(data) != 1 || data[0].length != e.Size {
+			data = fit(data)
+			table = h.sparse(e, data)
+		}
 	}
-	if err := w.content(f, e, h, data); err != nil {
+	if err := w.content(f, h, table, data); err != nil {
 		return err
 	}
 	return unchanged(f, e)
@@ -222,16 +227,12 @@ func unchanged(f *os.File, e *Entry) error {
 	return nil
 }
 
-// content writes the header and the data of a file.
-func (w *writer) content(f *os.File, e *Entry, h *header, data []segment) error {
-	var sparse []byte
-	if len(data) != 1 || data[0].length != e.Size {
-		sparse = h.sparse(e, data)
-	}
+// content writes the header, the map of a sparse file and the data.
+func (w *writer) content(f *os.File, h *header, table []byte, data []segment) error {
 	if err := w.header(h); err != nil {
 		return err
 	}
-	if _, err := w.out.Write(sparse); err != nil {
+	if _, err := w.out.Write(table); err != nil {
 		return err
 	}
 	for _, s := range data {
