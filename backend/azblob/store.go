@@ -46,7 +46,7 @@ func (s *store) Features() bucket.Features {
 
 // Close implements [bucket.Store].
 func (s *store) Close() error {
-	s.transport.close()
+	s.transport.own.Close()
 	return nil
 }
 

@@ -1,41 +1,23 @@
 package azblob
 
 import (
-	"io/fs"
 	"net/http"
-	"sync/atomic"
 
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/calls"
 )
-
-// connections is how many idle connections are kept: as many as there are
-// requests at a time.
-const connections = 64
 
 // transport sends requests for the SDK.
 type transport struct {
 	host   string // the account's
+	own    *calls.Transport
 	client *http.Client
-	idle   func() // closes idle connections
-	closed atomic.Bool
 }
 
 func newTransport(host string, given http.RoundTripper) *transport {
-	t := &transport{host: host, client: &http.Client{Transport: given, CheckRedirect: refuseRedirects}, idle: func() {}}
-	if given == nil {
-		own := &http.Transport{Proxy: http.ProxyFromEnvironment}
-		if standard, ok := http.DefaultTransport.(*http.Transport); ok {
-			own = standard.Clone()
-		}
-		own.MaxIdleConns, own.MaxIdleConnsPerHost = 2*connections, connections
-		t.client.Transport, t.idle = own, own.CloseIdleConnections
-	}
-	return t
+	own := calls.NewTransport(given, nil)
+	return &transport{host: host, own: own, client: own.Client()}
 }
-
-// refuseRedirects keeps a signature in the URL from getting to another host.
-// The service redirects nothing.
-func refuseRedirects(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Do implements policy.Transporter. Responses stay as they are: net/http would
 // otherwise decompress blobs.
@@ -44,22 +26,7 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 	if req.Header.Get("Accept-Encoding") == "" {
 		req.Header.Set("Accept-Encoding", "identity")
 	}
-	if t.closed.Load() {
-		return nil, fs.ErrClosed
-	}
-	resp, err := t.client.Do(req)
-	if t.closed.Load() {
-		// A request that has begun before has net/http keep idle connections
-		// again, such as the one that is being opened for it.
-		t.idle()
-	}
-	return resp, err
-}
-
-// close ends the life of idle connections.
-func (t *transport) close() {
-	t.closed.Store(true)
-	t.idle()
+	return t.client.Do(req)
 }
 
 // opOf names a request in a word or two.

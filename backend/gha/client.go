@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"sync/atomic"
@@ -12,62 +11,34 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/internal/bucket"
+	"github.com/larder-build/larder/internal/calls"
 )
-
-// connections is how many idle connections to a host are kept: as many as there
-// are requests at a time.
-const connections = 64
 
 // client sends requests.
 type client struct {
-	http   *http.Client
-	idle   func() // closes idle connections
-	closed atomic.Bool
-	now    func() time.Time
+	own  *calls.Transport
+	http *http.Client
+	now  func() time.Time
 	// noHead says that URLs of content are not good for HEAD.
 	noHead atomic.Bool
 }
 
 func newClient(given http.RoundTripper, now func() time.Time) *client {
-	c := &client{now: now, http: &http.Client{Transport: given, CheckRedirect: refuseRedirects}, idle: func() {}}
-	if given == nil {
-		own := &http.Transport{Proxy: http.ProxyFromEnvironment}
-		if standard, ok := http.DefaultTransport.(*http.Transport); ok {
-			own = standard.Clone()
-		}
-		own.MaxIdleConns, own.MaxIdleConnsPerHost = 2*connections, connections
-		c.http.Transport, c.idle = own, own.CloseIdleConnections
-	}
-	return c
+	own := calls.NewTransport(given, nil)
+	return &client{own: own, http: own.Client(), now: now}
 }
-
-// refuseRedirects keeps a token and signatures from getting to another host.
-func refuseRedirects(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // send sends a request. The caller closes the answer.
 func (c *client) send(req *http.Request, op string) (*http.Response, error) {
 	backend.TraceRequest(req.Context(), op)
 	req.Header.Set("User-Agent", "larder")
 	req.Header.Set("Accept-Encoding", "identity") // net/http would decompress blobs
-	if c.closed.Load() {
-		return nil, fs.ErrClosed
-	}
 	resp, err := c.http.Do(req)
-	if c.closed.Load() {
-		// A request that has begun before has net/http keep idle connections again.
-		c.idle()
-	}
 	if err != nil {
 		return nil, networkError(req.Context(), err)
 	}
 	notice(req.Context(), resp)
 	return resp, nil
-}
-
-// close ends the life of idle connections.
-func (c *client) close() {
-	c.closed.Store(true)
-	c.idle()
 }
 
 // networkError translates an error of net/http. The URL, in which a signature

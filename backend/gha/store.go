@@ -62,7 +62,7 @@ func (s *store) Features() bucket.Features {
 
 // Close implements [bucket.Store].
 func (s *store) Close() error {
-	s.client.close()
+	s.client.own.Close()
 	return nil
 }
 

@@ -95,7 +95,7 @@ type Backend struct {
 	opts    Options
 	client  *http.Client
 	session *session
-	idle    func() // closes idle connections
+	own     *calls.Transport
 
 	mirrors []*mirror
 
@@ -133,13 +133,10 @@ func Open(ctx context.Context, repository string, opts Options) (*Backend, error
 	if opts.Location == "" {
 		opts.Location = place(repository)
 	}
-	idle := func() {}
-	if opts.Transport == nil {
-		own := newTransport(opts)
-		opts.Transport, idle = own, own.CloseIdleConnections
-	}
+	own := calls.NewTransport(opts.Transport, opts.adapt)
+	opts.Transport = own
 	b := newBackend(calls.NewLife(ctx), repo, opts)
-	b.idle = idle
+	b.own = own
 	if err := b.addMirrors(); err != nil {
 		_ = b.Close()
 		return nil, &backend.Error{Op: "open", Backend: driverName, Kind: backend.ErrInvalid, Err: err}
@@ -184,6 +181,6 @@ var undeleting = []string{name.DefaultRegistry, "ghcr.io"}
 // Close ends what is under way, requests and readers, and closes connections.
 func (b *Backend) Close() error {
 	b.life.End()
-	b.idle()
+	b.own.Close()
 	return nil
 }

@@ -7,47 +7,25 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
-	"time"
 
 	"github.com/larder-build/larder/backend"
-)
-
-// Connections are kept open for as many requests as are usual at a time, and
-// have buffers as large as the pieces in which bodies are moved.
-const (
-	idleConnections = 128
-	socketBuffer    = 64 << 10
 )
 
 // userAgent is what requests call themselves: registries ask for a name that
 // they can turn to.
 const userAgent = "larder (+https://github.com/larder-build/larder)"
 
-func newTransport(opts Options) *http.Transport {
-	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
-	proxy := http.ProxyFromEnvironment
-	if opts.Proxy != nil {
-		proxy = http.ProxyURL(opts.Proxy)
+// adapt sets up connections as the options want them.
+func (o Options) adapt(t *http.Transport) {
+	if o.Proxy != nil {
+		t.Proxy = http.ProxyURL(o.Proxy)
 	}
-	return &http.Transport{
-		Proxy:                 proxy,
-		DialContext:           dialer.DialContext,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   idleConnections,
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ExpectContinueTimeout: time.Second,
-		WriteBufferSize:       socketBuffer,
-		ReadBufferSize:        socketBuffer,
-		DisableCompression:    true, // what is hashed must arrive as it is stored
-		TLSClientConfig: &tls.Config{
-			RootCAs:            opts.RootCAs,
-			InsecureSkipVerify: opts.Insecure, //nolint:gosec // that is what Options.Insecure asks for
-		},
+	t.TLSClientConfig = &tls.Config{
+		RootCAs:            o.RootCAs,
+		InsecureSkipVerify: o.Insecure, //nolint:gosec // that is what Options.Insecure asks for
 	}
 }
 

@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"io/fs"
 	"net/http"
 	"slices"
-	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -17,6 +15,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/internal/bucket"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // store is a bucket as package bucket wants it.
@@ -28,8 +27,8 @@ type store struct {
 	endpoint string // for messages: the host, or "AWS"
 	region   string
 	keys     bucket.Keys
-	http     *traced
 	minPart  int64 // bytes
+	own      *calls.Transport
 
 	probing probe
 }
@@ -40,32 +39,12 @@ var (
 	_ bucket.Toucher  = (*store)(nil)
 )
 
-// bufferSize is that of connections, in bytes: the default of 4 KiB takes
-// several times as many system calls.
-const bufferSize = 64 << 10
-
-// maxIdle is how many connections are kept for later. Fewer than requests at a
-// time would have most of them dial anew.
-const maxIdle = 256
-
-func newTransport(o Options) *http.Transport {
-	t := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		MaxIdleConns:        maxIdle,
-		MaxIdleConnsPerHost: maxIdle,
-		ReadBufferSize:      bufferSize,
-		WriteBufferSize:     bufferSize,
-		// Content is stored as it is; a transport that unpacks it would break
-		// its digest.
-		DisableCompression: true,
-		TLSClientConfig:    &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
-	}
-	if base, ok := http.DefaultTransport.(*http.Transport); ok {
-		t.DialContext = base.DialContext
-		t.IdleConnTimeout = base.IdleConnTimeout
-		t.TLSHandshakeTimeout = base.TLSHandshakeTimeout
-	}
-	return t
+// adapt sets up connections as the options want them.
+func (o Options) adapt(t *http.Transport) {
+	// AWS speaks HTTP/1.1 only; to others all requests would go through one
+	// connection.
+	t.ForceAttemptHTTP2 = false
+	t.TLSClientConfig = &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12}
 }
 
 func newStore(ctx context.Context, name string, o Options) (*store, error) {
@@ -76,11 +55,7 @@ func newStore(ctx context.Context, name string, o Options) (*store, error) {
 	if err := s.choose(o); err != nil {
 		return nil, err
 	}
-	s.http = &traced{next: o.Transport, idle: func() {}}
-	if o.Transport == nil {
-		own := newTransport(o)
-		s.http.next, s.http.idle = own, own.CloseIdleConnections
-	}
+	s.own = calls.NewTransport(o.Transport, o.adapt)
 	var err error
 	if s.identity, err = o.identify(ctx); err != nil {
 		return nil, err
@@ -141,14 +116,10 @@ func (s *store) choose(o Options) error {
 
 func (s *store) newClient(o Options) *s3.Client {
 	opts := s3.Options{
-		Region:       s.region,
-		Credentials:  s.identity.provider,
-		UsePathStyle: !s.quirks.host,
-		HTTPClient: &http.Client{
-			Transport: s.http,
-			// A redirect is for another region, whose signature is another one.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		Region:           s.region,
+		Credentials:      s.identity.provider,
+		UsePathStyle:     !s.quirks.host,
+		HTTPClient:       traced{s.own.Client()},
 		Logger:           logging.Nop{},
 		Retryer:          aws.NopRetryer{}, // wrappers do that
 		RetryMaxAttempts: 1,
@@ -169,32 +140,16 @@ func (s *store) newClient(o Options) *s3.Client {
 	return s3.New(opts)
 }
 
-// traced tells the traces of a context of each request, until it is closed.
-type traced struct {
-	next   http.RoundTripper
-	idle   func() // closes idle connections
-	closed atomic.Bool
-}
+// traced tells the traces of a context of each request. A redirect is an answer:
+// it is for another region, whose signature is another one.
+type traced struct{ client *http.Client }
 
-// RoundTrip implements [http.RoundTripper].
-func (t *traced) RoundTrip(r *http.Request) (*http.Response, error) {
-	if t.closed.Load() {
-		return nil, fs.ErrClosed
-	}
+// Do implements [aws.HTTPClient].
+func (t traced) Do(r *http.Request) (*http.Response, error) {
 	backend.TraceRequest(r.Context(), operations[awsmiddleware.GetOperationName(r.Context())])
-	resp, err := t.next.RoundTrip(r)
+	resp, err := t.client.Do(r)
 	notice(r.Context(), resp)
-	if t.closed.Load() {
-		// A request that has begun before has net/http keep idle connections
-		// again, such as the one that is being opened for it.
-		t.idle()
-	}
 	return resp, err
-}
-
-func (t *traced) close() {
-	t.closed.Store(true)
-	t.idle()
 }
 
 // operations are the names of requests for traces.
@@ -220,6 +175,6 @@ func with(changes ...stackOption) func(*s3.Options) {
 
 // Close releases idle connections.
 func (s *store) Close() error {
-	s.http.close()
+	s.own.Close()
 	return nil
 }

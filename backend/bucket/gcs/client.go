@@ -17,11 +17,8 @@ import (
 	"google.golang.org/api/option"
 
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/calls"
 )
-
-// idleConnections is how many connections wait for the next request: as many
-// as there are requests under way.
-const idleConnections = 64
 
 // connect returns the client of the options, and puts down in s where it leads
 // and with whose credentials.
@@ -39,11 +36,11 @@ func (s *service) connect(ctx context.Context, opts Options) (*storage.Client, e
 	if err != nil {
 		return nil, err
 	}
-	s.transport = newTransport(opts.Transport, opts.UserProject)
-	client := &http.Client{Transport: s.transport.base}
+	s.transport = &transport{own: calls.NewTransport(opts.Transport, nil), project: opts.UserProject}
+	client := &http.Client{Transport: s.transport.own}
 	if creds != nil {
 		client, err = httptransport.NewClient(&httptransport.Options{
-			Credentials: creds, BaseRoundTripper: s.transport.base, DisableTelemetry: true,
+			Credentials: creds, BaseRoundTripper: s.transport.own, DisableTelemetry: true,
 		})
 		if err != nil {
 			return nil, err
@@ -119,27 +116,15 @@ func whose(data []byte) string {
 // transport counts requests, as those of this backend, and looks at the clock
 // of the service.
 type transport struct {
-	base, next http.RoundTripper
-	project    string          // that pays for requests, or ""
-	own        *http.Transport // nil if the program's is used
-	clock      atomic.Pointer[clock]
-	accepted   atomic.Bool // whether the service has taken our credentials
+	own      *calls.Transport
+	next     http.RoundTripper // own, or what authenticates before it
+	project  string            // that pays for requests, or ""
+	clock    atomic.Pointer[clock]
+	accepted atomic.Bool // whether the service has taken our credentials
 }
 
 // clock is the time that the service told, and ours then.
 type clock struct{ theirs, ours time.Time }
-
-func newTransport(base http.RoundTripper, project string) *transport {
-	if base != nil {
-		return &transport{base: base, project: project}
-	}
-	own := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, DisableCompression: true,
-		MaxIdleConnsPerHost: idleConnections, IdleConnTimeout: 90 * time.Second,
-		TLSHandshakeTimeout: 10 * time.Second, ExpectContinueTimeout: time.Second,
-	}
-	return &transport{base: own, own: own, project: project}
-}
 
 // RoundTrip implements [http.RoundTripper].
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -158,13 +143,6 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	return resp, err
-}
-
-// idle closes connections that nobody uses.
-func (t *transport) idle() {
-	if t.own != nil {
-		t.own.CloseIdleConnections()
-	}
 }
 
 // operation names a request of the JSON API.

@@ -179,7 +179,7 @@ func (s *service) Close() error {
 		return nil
 	}
 	err := s.client.Close()
-	s.transport.idle()
+	s.transport.own.Close()
 	return err
 }
 
