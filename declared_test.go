@@ -35,7 +35,7 @@ func TestSizeBound(t *testing.T) {
 // TestBoundsOfARestoreHoldItsTars has a file so large that its tar, with a header,
 // is larger than both the files and the default bound.
 func TestBoundsOfARestoreHoldItsTars(t *testing.T) {
-	const file, overhead = compress.DefaultMaxSize + 1, 1536
+	const file, overhead = int64(compress.DefaultMaxSize) + 1, 1536
 	layer := manifest.Layer{Annotations: map[string]string{AnnotationTarSize: strconv.FormatInt(file+overhead, 10)}}
 	u := &unpacking{dir: savedDirectory{bytes: file, layers: []manifest.Layer{layer}}}
 	if got := u.extractOptions().Bounds.MaxSize; got < file+overhead {

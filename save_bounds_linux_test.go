@@ -207,7 +207,8 @@ func TestMemoryThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// TestStepsOfSaveAndRestore adds up the steps: each layer is planned, and ends.
+// TestStepsOfSaveAndRestore adds up the steps: each layer is planned, before any is
+// begun, and ends.
 func TestStepsOfSaveAndRestore(t *testing.T) {
 	b, dir := newBed(t), project(t)
 	var mu sync.Mutex
@@ -218,6 +219,9 @@ func TestStepsOfSaveAndRestore(t *testing.T) {
 		defer mu.Unlock()
 		switch s.Kind {
 		case larder.StepPlanned:
+			if moved > 0 {
+				t.Errorf("planned after %d bytes were moved: %+v", moved, s)
+			}
 			planned += s.Bytes
 			open[s.Blob] = true
 		case larder.StepMoved:

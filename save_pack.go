@@ -130,15 +130,24 @@ func (p *packing) run(ctx context.Context) error {
 	for range processors {
 		p.writers <- nil
 	}
+	p.announce()
 	for i, pack := range p.packs {
-		if pack.Reuse >= 0 {
-			continue
+		if pack.Reuse < 0 {
+			group.Go(func() error { return p.make(ctx, i) })
 		}
-		p.report.Delta = p.report.Delta || pack.Delta
-		p.step(StepPlanned, i)
-		group.Go(func() error { return p.make(ctx, i) })
 	}
 	return group.Wait()
+}
+
+// announce says which layers are to be made, before the first is: how much there
+// is to do does not grow in its course.
+func (p *packing) announce() {
+	for i, pack := range p.packs {
+		if pack.Reuse < 0 {
+			p.report.Delta = p.report.Delta || pack.Delta
+			p.step(StepPlanned, i)
+		}
+	}
 }
 
 // make makes a layer and stores it in all targets.

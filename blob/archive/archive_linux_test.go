@@ -157,7 +157,7 @@ func compareContent(tb testing.TB, a, b string) {
 // TestHolesStayHoles restores a file of 4 GiB with a few bytes here and there, which
 // takes hardly more than those.
 func TestHolesStayHoles(t *testing.T) {
-	const size, pieces = 4 << 30, 64
+	const size, pieces = int64(4 << 30), 64
 	data := make(map[int64]string)
 	for i := range int64(pieces) {
 		data[i*(size/pieces)+i*1000] = "data"

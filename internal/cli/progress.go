@@ -105,9 +105,15 @@ func (s state) String() string {
 
 // brief says what fits beside a bar on a terminal of 80 columns.
 func (s state) brief() string {
-	text := fmt.Sprintf("%s of %s, %s/s", bytesText(s.done.Bytes), bytesText(s.planned.Bytes), bytesText(int64(s.rate)))
-	if left, ok := s.remaining(); ok {
-		text += ", " + left.String() + " left"
+	if s.planned.Blobs == 0 && s.reused.Blobs == 0 {
+		return "waiting"
+	}
+	text := fmt.Sprintf("%s of %s", bytesText(s.done.Bytes), bytesText(s.planned.Bytes))
+	if !s.idle() {
+		text += ", " + bytesText(int64(s.rate)) + "/s"
+		if left, ok := s.remaining(); ok {
+			text += ", " + left.String() + " left"
+		}
 	}
 	if s.reused.Bytes > 0 {
 		text += ", reused " + bytesText(s.reused.Bytes)

@@ -5,11 +5,13 @@ import (
 	"context"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -70,6 +72,9 @@ func TestState(t *testing.T) {
 		s    state
 		want string
 	}{
+		{"not begun", state{}, "0 of 0 blobs, waiting"},
+		{"nothing to do", state{reused: larder.Count{Blobs: 1, Bytes: 10}}, "0 of 0 blobs, 0 B of 0 B, reused 10 B"},
+		{"over", state{planned: larder.Count{Blobs: 1, Bytes: 10}, done: larder.Count{Blobs: 1, Bytes: 10}, rate: 5}, "1 of 1 blob, 10 B of 10 B"},
 		{"start", state{planned: larder.Count{Blobs: 1, Bytes: 10}}, "0 of 1 blob, 0 B of 10 B, 0 B/s"},
 		{
 			"middle",
@@ -104,8 +109,9 @@ func TestSpeed(t *testing.T) {
 }
 
 // slow watches a transfer of 100 MiB to two targets that takes 20 seconds, and
-// returns what is printed, with a moment of calm in front.
-func slow(t *testing.T, s Streams) string {
+// returns what is printed, with a moment of calm in front. Each second something
+// may come between.
+func slow(t *testing.T, s Streams, between ...string) string {
 	t.Helper()
 	var out safeBuffer
 	synctest.Test(t, func(t *testing.T) {
@@ -123,6 +129,10 @@ func slow(t *testing.T, s Streams) string {
 		for range 20 {
 			<-time.After(time.Second)
 			step(progress, larder.Step{Kind: larder.StepMoved, Target: 1, Blob: "a", Bytes: 5 << 20})
+			if len(between) > 0 {
+				_, _ = out.Write([]byte(between[0]))
+				between = between[1:]
+			}
 		}
 		stop()
 	})
@@ -185,6 +195,67 @@ func TestProgressBars(t *testing.T) {
 	if i < 0 || strings.TrimSpace(got[i+len(erase):]) != "" {
 		t.Errorf("after the last erasure: %q, want nothing", got[max(i, 0):])
 	}
+}
+
+// TestProgressBarsLeaveNothing interrupts once in the course and once at the end:
+// the terminal shows that where the cursor is.
+func TestProgressBarsLeaveNothing(t *testing.T) {
+	const column, inCourse, atEnd = 80, 3, 19
+	between := make([]string, atEnd+1)
+	between[inCourse], between[atEnd] = "^C", "^C"
+	got := slow(t, Streams{ErrTerminal: true}, between...)
+	if !strings.Contains(got, "^C") {
+		t.Fatal("nothing was shown between")
+	}
+	if left := screen(t, got, column); strings.TrimSpace(left) != "" {
+		t.Errorf("left on the screen:\n%s", left)
+	}
+	frame := got[:strings.LastIndex(got[:strings.LastIndex(got, "^C")], "^C")]
+	if lines := strings.Count(strings.TrimSpace(screen(t, frame, column)), "\n"); lines != 1 {
+		t.Errorf("in the course there are %d lines, want one below another:\n%s", lines+1, screen(t, frame, column))
+	}
+}
+
+// screen returns what a terminal of so many columns shows after text with the few
+// control sequences that bars need.
+func screen(tb testing.TB, text string, columns int) string {
+	tb.Helper()
+	var lines [][]rune
+	row, column := 0, 0
+	up := regexp.MustCompile("^\x1b\\[([0-9]+)A")
+	for text != "" {
+		for len(lines) <= row {
+			lines = append(lines, []rune(strings.Repeat(" ", columns)))
+		}
+		r, size := utf8.DecodeRuneInString(text)
+		switch moved := up.FindStringSubmatch(text); {
+		case moved != nil:
+			n, _ := strconv.Atoi(moved[1])
+			row, size = max(row-n, 0), len(moved[0])
+		case strings.HasPrefix(text, "\x1b[J"):
+			lines, size = lines[:row+1], len("\x1b[J")
+			lines[row] = append(lines[row][:column], []rune(strings.Repeat(" ", columns-column))...)
+		case r == '\r':
+			column = 0
+		case r == '\n':
+			row, column = row+1, 0 // the terminal's driver adds a carriage return
+		case r < ' ':
+			tb.Fatalf("unknown control sequence %q", text[:min(len(text), 10)])
+		default:
+			if column == columns {
+				row, column, size = row+1, 0, 0
+				break
+			}
+			lines[row][column] = r
+			column++
+		}
+		text = text[size:]
+	}
+	shown := make([]string, len(lines))
+	for i, line := range lines {
+		shown[i] = strings.TrimRight(string(line), " ")
+	}
+	return strings.Join(shown, "\n")
 }
 
 // TestNoProgress shows when nothing is printed at all.

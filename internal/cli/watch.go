@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"io"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -140,6 +141,17 @@ func busy(all []state) bool {
 	return false
 }
 
+// Terminals show the keys that interrupt as ^C where the cursor is, so that a bar
+// that is drawn next would begin behind that, and reach into another line.
+const (
+	leftmost = "\r"
+	wipe     = "\r\x1b[J"
+)
+
+// widestBar is how many columns a bar has at most: one that fills a wide terminal
+// says no more, and is torn when that is made narrower.
+const widestBar = 50
+
 // longestName is how much of a name stands before its bar, in characters.
 const longestName = 20
 
@@ -150,7 +162,8 @@ func (b *bars) start(n int) {
 		b.states[i].Store(&state{})
 		text := func(decor.Statistics) string { return " " + b.states[i].Load().brief() }
 		b.all = append(b.all, b.container.New(0, mpb.BarStyle(),
-			mpb.PrependDecorators(decor.Name(tail(b.names[i], longestName)+" ", decor.WCSyncSpaceR)),
+			mpb.BarWidth(widestBar),
+			mpb.PrependDecorators(decor.Name(leftmost+tail(b.names[i], longestName)+" ", decor.WCSyncSpaceR)),
 			mpb.AppendDecorators(decor.Any(text, decor.WCSyncSpaceR)),
 		))
 	}
@@ -163,6 +176,7 @@ func (b *bars) end() {
 	}
 	if b.container != nil {
 		b.container.Wait()
+		_, _ = io.WriteString(b.app.Err, wipe)
 	}
 }
 
