@@ -8,14 +8,13 @@
 package azuretest
 
 import (
-	"context"
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"sync"
 	"time"
+
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // The one account of a server: that of Azurite, whose key its documentation
@@ -24,12 +23,6 @@ const (
 	Account = "devstoreaccount1"
 	Key     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
-
-// TB is what New needs of a testing.TB.
-type TB interface {
-	Helper()
-	Cleanup(func())
-}
 
 // Options chooses how the service behaves. The zero value is the service as it
 // is documented.
@@ -65,6 +58,8 @@ type Options struct {
 // Server is a running service. Its methods may be called at any time from many
 // goroutines.
 type Server struct {
+	*testserver.Log[Request, string]
+
 	// URL is the account's, "http://127.0.0.1:port/devstoreaccount1".
 	URL string
 	// Host is the address, "127.0.0.1:port".
@@ -75,12 +70,10 @@ type Server struct {
 
 	options Options
 	front   *httptest.Server
-	closing context.Context // ends when Close begins
-	close   context.CancelFunc
+	life    testserver.Life
 
 	mu         sync.Mutex // guards all below
 	containers map[string]*container
-	requests   []*Request
 	serial     int
 }
 
@@ -98,7 +91,7 @@ type Request struct {
 }
 
 // New starts a service that ends with the test.
-func New(tb TB, o Options) *Server {
+func New(tb testserver.TB, o Options) *Server {
 	tb.Helper()
 	s := Start(o)
 	tb.Cleanup(s.Close)
@@ -110,13 +103,14 @@ func Start(o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{options: o, containers: make(map[string]*container)}
-	s.closing, s.close = context.WithCancel(context.Background()) //nolint:forbidigo // the life of a server that no call governs
+	s := &Server{
+		Log:     testserver.NewLog(func(r Request) string { return r.Op }),
+		options: o, life: testserver.NewLife(), containers: make(map[string]*container),
+	}
 	for _, name := range o.Containers {
 		s.containers[name] = newContainer()
 	}
-	s.front = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
-	s.front.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that go away look like bugs to it
+	s.front = testserver.New(http.HandlerFunc(s.serve))
 	if o.TLS {
 		s.front.StartTLS()
 	} else {
@@ -129,13 +123,13 @@ func Start(o Options) *Server {
 
 // Close stops the service and waits for the requests under way.
 func (s *Server) Close() {
-	s.close()
+	s.life.End()
 	s.front.Close()
 }
 
 // serve notes a request and answers it.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	s.pause(r)
+	s.life.Pause(r, s.options.Latency)
 	call, f := s.newCall(w, r)
 	if f == nil {
 		f = s.authorize(call)
@@ -174,57 +168,9 @@ func (s *Server) dispatch(c *call) *Failure {
 	return handle(c)
 }
 
-// pause is the distance between client and server.
-func (s *Server) pause(r *http.Request) {
-	if s.options.Latency == 0 {
-		return
-	}
-	timer := time.NewTimer(s.options.Latency)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-r.Context().Done():
-	case <-s.closing.Done():
-	}
-}
-
 // note records how a request was answered.
 func (s *Server) note(c *call, status int, code string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.requests = append(s.requests, &Request{
-		Op: c.op, Container: c.container, Blob: c.blob, Status: status, Code: code, Received: c.received,
-	})
-}
-
-// Requests returns a copy of the requests that were answered so far.
-func (s *Server) Requests() []Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := make([]Request, len(s.requests))
-	for i, r := range s.requests {
-		all[i] = *r
-	}
-	return all
-}
-
-// Count returns how many requests there were with one of these operations, or
-// at all if none is named.
-func (s *Server) Count(ops ...string) int {
-	n := 0
-	for _, r := range s.Requests() {
-		if len(ops) == 0 || slices.Contains(ops, r.Op) {
-			n++
-		}
-	}
-	return n
-}
-
-// Forget forgets the requests so far.
-func (s *Server) Forget() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.requests = nil
+	s.Note(Request{Op: c.op, Container: c.container, Blob: c.blob, Status: status, Code: code, Received: c.received})
 }
 
 // SetTokens replaces the tokens that are accepted, as when they expire.

@@ -13,15 +13,14 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"sync"
 
 	"github.com/larder-build/larder/internal/strikes"
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // TB is what New needs of a testing.TB.
 type TB interface {
-	Helper()
-	Cleanup(func())
+	testserver.TB
 	Fatalf(format string, args ...any)
 }
 
@@ -30,6 +29,8 @@ type TB interface {
 // names the proxy where it refers to itself. Its methods may be called at any
 // time from many goroutines.
 type Proxy struct {
+	*testserver.Log[Request, string]
+
 	// Host is the address, "127.0.0.1:port", and URL the same with its scheme,
 	// "http".
 	Host, URL string
@@ -37,13 +38,8 @@ type Proxy struct {
 	front   *httptest.Server
 	back    *http.Transport
 	forward *httputil.ReverseProxy
-	closing chan struct{}
-	close   func() // closes closing
-
-	faults strikes.List[Fault]
-
-	mu       sync.Mutex
-	requests []Request
+	life    testserver.Life
+	faults  strikes.List[Fault]
 }
 
 // Request is a request that the proxy has received.
@@ -65,20 +61,21 @@ func New(tb TB, server string) *Proxy {
 	if err != nil || target.Host == "" {
 		tb.Fatalf("the server's URL is %q, %v, want http://host:port", server, err)
 	}
-	p := &Proxy{closing: make(chan struct{}), back: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}}
-	p.close = sync.OnceFunc(func() { close(p.closing) })
-	quiet := log.New(io.Discard, "", 0) // faults look like bugs to net/http
+	p := &Proxy{
+		Log:  testserver.NewLog(Request.String),
+		life: testserver.NewLife(), back: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64},
+	}
 	p.forward = &httputil.ReverseProxy{
 		Transport: p.back,
-		ErrorLog:  quiet,
+		ErrorLog:  log.New(io.Discard, "", 0), // faults look like bugs to it
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host
 			r.Out.URL.RawQuery, r.Out.Host = r.In.URL.RawQuery, r.In.Host
 		},
 		FlushInterval: -1,
 	}
-	p.front = httptest.NewUnstartedServer(http.HandlerFunc(p.serve))
-	p.front.Config.ErrorLog, p.front.Config.ConnContext = quiet, ConnContext
+	p.front = testserver.New(http.HandlerFunc(p.serve))
+	p.front.Config.ConnContext = ConnContext
 	p.front.Start()
 	p.Host, p.URL = p.front.Listener.Addr().String(), p.front.URL
 	tb.Cleanup(p.Close)
@@ -87,20 +84,18 @@ func New(tb TB, server string) *Proxy {
 
 // Close stops the proxy and ends the requests that a fault holds up.
 func (p *Proxy) Close() {
-	p.close()
+	p.life.End()
 	p.front.Close()
 	p.back.CloseIdleConnections()
 }
 
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
-	p.note(r).Around(p.closing, w, r, p.forward.ServeHTTP)
+	p.note(r).Around(p.life.Over(), w, r, p.forward.ServeHTTP)
 }
 
 // note records a request and finds the fault that strikes it.
 func (p *Proxy) note(r *http.Request) *Fault {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.requests = append(p.requests, Request{Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.Query()})
+	p.Note(Request{Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.Query()})
 	return p.faults.Next(func(f *Fault) bool { return f.Match == nil || f.Match(r) })
 }
 
@@ -109,20 +104,6 @@ func (p *Proxy) Inject(f Fault) { p.faults.Add(f, f.Skip, f.Times) }
 
 // Heal removes all faults. Requests that one holds up remain so.
 func (p *Proxy) Heal() { p.faults.Clear() }
-
-// Requests returns the requests so far, in the order of their arrival.
-func (p *Proxy) Requests() []Request {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return append([]Request(nil), p.requests...)
-}
-
-// Forget forgets the requests so far.
-func (p *Proxy) Forget() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.requests = nil
-}
 
 // connKey is the key of a request's connection in its context.
 type connKey struct{}

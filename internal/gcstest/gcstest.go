@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // Options say what a server is like. The zero value is open to everybody.
@@ -52,14 +54,8 @@ type object struct {
 	created    time.Time
 }
 
-// TB is what New needs of a testing.TB.
-type TB interface {
-	Helper()
-	Cleanup(func())
-}
-
 // New starts a server, which ends with the test.
-func New(tb TB, opts Options) *Server {
+func New(tb testserver.TB, opts Options) *Server {
 	tb.Helper()
 	s := &Server{opts: opts, objects: map[string]object{}, sessions: map[string]*session{}, generation: time.Now().UnixMicro()}
 	s.http = httptest.NewServer(s)

@@ -12,26 +12,22 @@
 package ghaserver
 
 import (
-	"context"
 	"crypto/rand"
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"time"
-)
 
-// TB is what New needs of a testing.TB.
-type TB interface {
-	Helper()
-	Cleanup(func())
-}
+	"github.com/larder-build/larder/internal/testserver"
+)
 
 // Server is a running service. Its methods may be called at any time from many
 // goroutines.
 type Server struct {
+	*testserver.Log[Request, string]
+
 	// URL is what runners have in ACTIONS_RESULTS_URL and, with a slash at the
 	// end, in ACTIONS_CACHE_URL.
 	URL string
@@ -39,8 +35,7 @@ type Server struct {
 	options Options
 	key     []byte // signs tokens and URLs
 	http    *httptest.Server
-	closing context.Context // ends when Close begins
-	close   context.CancelFunc
+	life    testserver.Life
 
 	mu            sync.Mutex // guards all below
 	entries       map[identity]*entry
@@ -51,7 +46,6 @@ type Server struct {
 	windowCount   int
 	restBegan     time.Time
 	restCount     int
-	requests      []Request
 }
 
 // Request is a request that the service has received.
@@ -65,7 +59,7 @@ type Request struct {
 }
 
 // New starts a service that ends with the test.
-func New(tb TB, o Options) *Server {
+func New(tb testserver.TB, o Options) *Server {
 	tb.Helper()
 	s := Start(o)
 	tb.Cleanup(s.Close)
@@ -75,35 +69,31 @@ func New(tb TB, o Options) *Server {
 // Start starts a service. The caller closes it.
 func Start(o Options) *Server {
 	s := newServer(o)
-	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
-	s.http.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that go away look like bugs to it
+	s.http = testserver.New(http.HandlerFunc(s.serve))
 	s.http.Start()
 	s.URL = s.http.URL
 	return s
 }
 
 func newServer(o Options) *Server {
-	s := &Server{
-		options: o.withDefaults(), key: []byte(rand.Text()),
+	return &Server{
+		Log:     testserver.NewLog(func(r Request) string { return r.Op }),
+		options: o.withDefaults(), key: []byte(rand.Text()), life: testserver.NewLife(),
 		entries: map[identity]*entry{}, blobs: map[string]*entry{},
 	}
-	s.closing, s.close = context.WithCancel(context.Background()) //nolint:forbidigo // the life of a server that no call governs
-	return s
 }
 
 // Close stops the service and waits for the requests under way.
 func (s *Server) Close() {
-	s.close()
+	s.life.End()
 	if s.http != nil {
 		s.http.Close()
 	}
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	s.requests = append(s.requests, Request{Op: opOf(r), Path: r.URL.Path, Header: r.Header.Clone()})
-	s.mu.Unlock()
-	s.pause(r)
+	s.Note(Request{Op: opOf(r), Path: r.URL.Path, Header: r.Header.Clone()})
+	s.life.Pause(r, s.options.Latency)
 	switch {
 	case s.options.Intercept != nil && s.options.Intercept(w, r):
 		drain(r)
@@ -159,40 +149,8 @@ func artifactOpOf(r *http.Request) string {
 	}
 }
 
-// pause is the distance between client and service.
-func (s *Server) pause(r *http.Request) {
-	if s.options.Latency == 0 {
-		return
-	}
-	timer := time.NewTimer(s.options.Latency)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-r.Context().Done():
-	case <-s.closing.Done():
-	}
-}
-
 // drain reads what a request that was refused still has to say, so that its
 // connection can be used again.
 func drain(r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body) // or the client has gone
-}
-
-// Requests returns the requests so far, in the order of their arrival.
-func (s *Server) Requests() []Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]Request(nil), s.requests...)
-}
-
-// Count returns how many requests there were of an op.
-func (s *Server) Count(op string) int {
-	n := 0
-	for _, r := range s.Requests() {
-		if r.Op == op {
-			n++
-		}
-	}
-	return n
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/larder-build/larder/internal/faultproxy"
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // The kinds of fault are those of package faultproxy.
@@ -58,8 +59,8 @@ func (f *Fault) around(closing <-chan struct{}, w http.ResponseWriter, r *http.R
 // notedWriter notes the answer in the list of requests.
 type notedWriter struct {
 	http.ResponseWriter
-	server *Server
-	entry  *Request
+	log   *testserver.Log[Request, Op]
+	entry *Request
 }
 
 func (w *notedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
@@ -75,25 +76,23 @@ func (w *notedWriter) Write(p []byte) (int, error) {
 }
 
 func (w *notedWriter) note(status, n int) {
-	w.server.mu.Lock()
-	defer w.server.mu.Unlock()
-	if w.entry.Status == 0 {
-		w.entry.Status = status
-	}
-	w.entry.Sent += int64(n)
+	w.log.Change(w.entry, func(r *Request) {
+		if r.Status == 0 {
+			r.Status = status
+		}
+		r.Sent += int64(n)
+	})
 }
 
 // notedBody notes how much of a request's body was read.
 type notedBody struct {
 	io.ReadCloser
-	server *Server
-	entry  *Request
+	log   *testserver.Log[Request, Op]
+	entry *Request
 }
 
 func (b *notedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	b.server.mu.Lock()
-	defer b.server.mu.Unlock()
-	b.entry.Received += int64(n)
+	b.log.Change(b.entry, func(r *Request) { r.Received += int64(n) })
 	return n, err
 }

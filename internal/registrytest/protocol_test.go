@@ -255,7 +255,7 @@ func TestRequestsAreNoted(t *testing.T) {
 		t.Fatalf("requests = %v, want three", got)
 	}
 	r := got[2]
-	if r.Number != 3 || r.Method != http.MethodPatch || r.Repository != "a" || r.Received != 5 || r.Status != 202 {
+	if r.Method != http.MethodPatch || r.Repository != "a" || r.Received != 5 || r.Status != 202 {
 		t.Errorf("request = %+v, want the third, a PATCH of 5 bytes in a, answered 202", r)
 	}
 	c.s.Forget()

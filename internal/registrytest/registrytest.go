@@ -14,30 +14,25 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/larder-build/larder/internal/faultproxy"
 	"github.com/larder-build/larder/internal/strikes"
+	"github.com/larder-build/larder/internal/testserver"
 )
-
-// TB is what New needs of a testing.TB.
-type TB interface {
-	Helper()
-	Cleanup(func())
-}
 
 // Server is a running registry. Its methods may be called at any time from many
 // goroutines.
 type Server struct {
+	*testserver.Log[Request, Op]
+
 	// Host is the address, "127.0.0.1:port".
 	Host string
 	// URL is the same with its scheme: "http://127.0.0.1:port", or https with
@@ -47,21 +42,19 @@ type Server struct {
 	options Options
 	front   *httptest.Server // the registry
 	storage *httptest.Server // another host, where RedirectBlobs leads to
-	closing context.Context  // ends when Close begins
-	close   context.CancelFunc
+	life    testserver.Life
 
-	mu       sync.Mutex // guards all below, except what is in an upload
-	repos    map[string]*repository
-	requests []*Request
-	faults   strikes.List[Fault]
-	tokens   map[string]*token
-	window   window
-	pulls    int
-	serial   int
+	mu     sync.Mutex // guards all below, except what is in an upload
+	repos  map[string]*repository
+	faults strikes.List[Fault]
+	tokens map[string]*token
+	window window
+	pulls  int
+	serial int
 }
 
 // New starts a registry that ends with the test.
-func New(tb TB, o Options) *Server {
+func New(tb testserver.TB, o Options) *Server {
 	tb.Helper()
 	s := Start(o)
 	tb.Cleanup(s.Close)
@@ -70,8 +63,10 @@ func New(tb TB, o Options) *Server {
 
 // Start starts a registry. The caller closes it.
 func Start(o Options) *Server {
-	s := &Server{options: o, repos: make(map[string]*repository), tokens: make(map[string]*token)}
-	s.closing, s.close = context.WithCancel(context.Background()) //nolint:forbidigo // the life of a server that no call governs
+	s := &Server{
+		Log:     testserver.NewLog(func(r Request) Op { return r.Op }),
+		options: o, life: testserver.NewLife(), repos: make(map[string]*repository), tokens: make(map[string]*token),
+	}
 	for _, name := range o.Repositories {
 		s.repos[name] = newRepository()
 	}
@@ -90,8 +85,7 @@ func Start(o Options) *Server {
 }
 
 func newHTTP(serve http.HandlerFunc) *httptest.Server {
-	h := httptest.NewUnstartedServer(serve)
-	h.Config.ErrorLog = log.New(io.Discard, "", 0) // faults look like bugs to it
+	h := testserver.New(serve)
 	h.Config.ConnContext = faultproxy.ConnContext
 	return h
 }
@@ -99,7 +93,7 @@ func newHTTP(serve http.HandlerFunc) *httptest.Server {
 // Close stops the registry and waits for the requests under way, except those
 // that a fault holds up, which it ends.
 func (s *Server) Close() {
-	s.close()
+	s.life.End()
 	s.front.Close()
 	if s.storage != nil {
 		s.storage.Close()
@@ -157,38 +151,21 @@ func gone() { panic(http.ErrAbortHandler) }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, route route, do http.HandlerFunc) {
 	entry, fault := s.note(r, route)
-	noted := &notedWriter{ResponseWriter: w, server: s, entry: entry}
-	body := &notedBody{ReadCloser: r.Body, server: s, entry: entry}
+	noted := &notedWriter{ResponseWriter: w, log: s.Log, entry: entry}
+	body := &notedBody{ReadCloser: r.Body, log: s.Log, entry: entry}
 	r.Body = body
-	s.pause(r)
-	fault.around(s.closing.Done(), noted, r, do)
+	s.life.Pause(r, s.options.Latency)
+	fault.around(s.life.Over(), noted, r, do)
 	noted.note(http.StatusOK, 0) // what net/http answers for a handler that only set headers
 }
 
 // note records a request and finds the fault that strikes it.
 func (s *Server) note(r *http.Request, route route) (*Request, *Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	entry := &Request{
-		Number: len(s.requests) + 1, Op: route.op, Method: r.Method, Path: r.URL.Path,
+	entry := Request{
+		Op: route.op, Method: r.Method, Path: r.URL.Path,
 		Query: r.URL.Query(), Header: r.Header.Clone(), Repository: route.repo, Reference: route.ref,
 	}
-	s.requests = append(s.requests, entry)
-	return entry, s.strike(*entry)
-}
-
-// pause is the distance between client and server.
-func (s *Server) pause(r *http.Request) {
-	if s.options.Latency == 0 {
-		return
-	}
-	timer := time.NewTimer(s.options.Latency)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-r.Context().Done():
-	case <-s.closing.Done():
-	}
+	return s.Note(entry), s.strike(entry)
 }
 
 // answer answers a request, or returns the failure to answer it with.
@@ -238,36 +215,6 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, route route) *
 	default:
 		return &Failure{Status: http.StatusNotFound, Code: "UNSUPPORTED", Message: "404 page not found"}
 	}
-}
-
-// Requests returns a copy of the requests so far, in the order of their arrival.
-func (s *Server) Requests() []Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := make([]Request, len(s.requests))
-	for i, r := range s.requests {
-		all[i] = *r
-	}
-	return all
-}
-
-// Count returns how many requests there were with one of these operations, or
-// at all if none is named.
-func (s *Server) Count(ops ...Op) int {
-	n := 0
-	for _, r := range s.Requests() {
-		if len(ops) == 0 || slices.Contains(ops, r.Op) {
-			n++
-		}
-	}
-	return n
-}
-
-// Forget forgets the requests so far. The next one has number 1.
-func (s *Server) Forget() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.requests = nil
 }
 
 // PutBlob puts a blob into a repository, which it creates.

@@ -37,8 +37,6 @@ const (
 
 // Request is a request that the server has received.
 type Request struct {
-	// Number counts the requests from 1.
-	Number int
 	Op     Op
 	Method string
 	Path   string

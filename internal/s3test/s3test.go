@@ -8,8 +8,6 @@ package s3test
 import (
 	"crypto/x509"
 	"fmt"
-	"io"
-	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // The keys that a server knows if Options has none.
@@ -105,16 +105,11 @@ type object struct {
 	modified time.Time
 }
 
-// Test is what New needs of a testing.TB.
-type Test interface {
-	Cleanup(f func())
-}
-
 // New returns a server that runs until the test ends.
-func New(t Test, o Options) *Server {
+func New(tb testserver.TB, o Options) *Server {
+	tb.Helper()
 	s := newServer(o)
-	s.server = httptest.NewUnstartedServer(s)
-	s.server.Config.ErrorLog = log.New(io.Discard, "", 0) // of clients that do not trust it
+	s.server = testserver.New(s)
 	if o.TLS {
 		s.server.StartTLS()
 	} else {
@@ -122,7 +117,7 @@ func New(t Test, o Options) *Server {
 	}
 	_, s.Host, _ = strings.Cut(s.server.URL, "://")
 	s.URL = s.server.URL
-	t.Cleanup(s.server.Close)
+	tb.Cleanup(s.server.Close)
 	return s
 }
 
