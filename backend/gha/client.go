@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -41,28 +40,12 @@ func (c *client) send(req *http.Request, op string) (*http.Response, error) {
 	return resp, nil
 }
 
-// networkError translates an error of net/http. The URL, in which a signature
-// may be, is left out.
+// networkError translates an error of net/http.
 func networkError(ctx context.Context, err error) error {
 	if end := ctx.Err(); end != nil {
 		return end
 	}
-	if outer, ok := errors.AsType[*url.Error](err); ok {
-		err = outer.Err
-	}
-	return &bucket.Failure{Kind: backend.ErrUnavailable, Err: plain{err}, Temporary: true}
-}
-
-// plain is an error of the network. A time-out there is not the end of the
-// call's context, although it looks like one.
-type plain struct{ error }
-
-// Unwrap returns the cause, unless it looks like the end of a context.
-func (p plain) Unwrap() error {
-	if errors.Is(p.error, context.Canceled) || errors.Is(p.error, context.DeadlineExceeded) {
-		return nil
-	}
-	return p.error
+	return &bucket.Failure{Kind: backend.ErrUnavailable, Err: calls.NetworkError(err), Temporary: true}
 }
 
 // body is the content of an answer. It ends with its context, and what remains

@@ -11,6 +11,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // maxResumes is how often an upload goes on after a broken connection without
@@ -53,8 +54,8 @@ func (u *upload) send(ctx context.Context) error {
 
 // isBroken reports whether an upload may go on after an error.
 func isBroken(err error) bool {
-	var broken *unreachable
-	return errors.Is(err, errUnsent) || errors.As(err, &broken) && broken.temporary
+	var broken *calls.Unanswered
+	return errors.Is(err, errUnsent) || errors.As(err, &broken) && broken.Temporary
 }
 
 // outOfStep reports whether a registry has got more, or less, than it said: when
@@ -154,7 +155,7 @@ func (u *upload) sendChunk(ctx context.Context, cancel context.CancelCauseFunc, 
 		return err
 	}
 	if whole.left != u.d.Size-u.sent {
-		return &unreachable{err: errors.New("the registry has taken a part of a chunk"), temporary: true}
+		return &calls.Unanswered{Err: errors.New("the registry has taken a part of a chunk"), Temporary: true}
 	}
 	return nil
 }

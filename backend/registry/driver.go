@@ -2,16 +2,15 @@ package registry
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // driverName is the type of locations in registries.
@@ -75,7 +74,7 @@ func open(ctx context.Context, l backend.Location, o backend.OpenOptions, opts O
 		opts.ChunkSize, _ = strconv.ParseInt(size, 10, 64) // checked with the location
 	}
 	if file := l.Value("ca"); file != "" {
-		pool, err := readCertificates(file)
+		pool, err := calls.Certificates(file)
 		if err != nil {
 			return nil, fmt.Errorf("registry: open: attribute ca: %w", err)
 		}
@@ -107,22 +106,6 @@ func checkProxy(value string) error {
 func isTrue(value string) bool {
 	is, _ := strconv.ParseBool(value) // checked with the location
 	return is
-}
-
-// readCertificates returns the system's authorities and those in a file.
-func readCertificates(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%w: no certificate in PEM in %s", backend.ErrInvalid, file)
-	}
-	return pool, nil
 }
 
 // place returns the location of a repository, without a ref.

@@ -1,16 +1,13 @@
 package registry
 
 import (
-	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -225,11 +222,11 @@ func (s *session) authError(err error, source string) error {
 	// On this machine both protocols are tried: what is wrong with HTTPS says
 	// more than that the same port does not speak HTTP.
 	if certificate, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return networkError(certificate)
+		return calls.NetworkError(certificate)
 	}
 	refused, ok := errors.AsType[*transport.Error](err)
 	if !ok {
-		return networkError(err)
+		return calls.NetworkError(err)
 	}
 	e := &ResponseError{Host: s.repo.RegistryStr(), Status: refused.StatusCode, Credentials: source}
 	if refused.Request != nil {
@@ -248,55 +245,18 @@ func credentialError(what string, err error) error {
 	return fmt.Errorf("%w: %s: %w", backend.ErrDenied, what, err)
 }
 
-// unreachable is a failure to talk to a registry at all.
-type unreachable struct {
-	err       error
-	temporary bool
-}
-
-// Error describes it.
-func (u *unreachable) Error() string { return u.err.Error() }
-
-// Unwrap returns the cause, unless it looks like the end of a context: that of
-// the call is added by who knows it, and a time-out of the network is none.
-func (u *unreachable) Unwrap() error {
-	if isEnd(u.err) {
-		return nil
-	}
-	return u.err
-}
-
-func isEnd(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-}
-
-// networkError translates an error of net/http. The URL, in which a store may
-// have put a signature, is left out of it.
-func networkError(err error) error {
-	var outer *url.Error
-	for errors.As(err, &outer) {
-		err = outer.Err
-	}
-	var (
-		resolving   *net.DNSError
-		certificate *tls.CertificateVerificationError
-	)
-	permanent := errors.As(err, &resolving) && resolving.IsNotFound || errors.As(err, &certificate)
-	return &unreachable{err: err, temporary: !permanent}
-}
-
 // fail returns err as the error of a call, or nil if there is none.
 func fail(op, key string, err error) error {
 	if err == nil {
 		return nil
 	}
 	e := &backend.Error{Op: op, Backend: driverName, Key: key, Err: err}
-	if isEnd(err) || errors.Is(err, fs.ErrClosed) {
+	if calls.IsEnd(err) || errors.Is(err, fs.ErrClosed) {
 		return e
 	}
 	var (
 		refused *ResponseError
-		offline *unreachable
+		offline *calls.Unanswered
 	)
 	e.Kind = backend.Kind(err)
 	e.RetryAfter, e.Temporary = backend.Temporary(err)
@@ -304,7 +264,7 @@ func fail(op, key string, err error) error {
 	case errors.As(err, &refused):
 		e.Temporary, e.RetryAfter = refused.temporary(), refused.retryAfter
 	case errors.As(err, &offline) && e.Kind == nil:
-		e.Kind, e.Temporary = backend.ErrUnavailable, offline.temporary
+		e.Kind, e.Temporary = backend.ErrUnavailable, offline.Temporary
 	}
 	return e
 }

@@ -141,7 +141,7 @@ func skip(resp *http.Response, off int64) error {
 		return offsetError(off, n)
 	}
 	if err != nil {
-		return networkError(err)
+		return calls.NetworkError(err)
 	}
 	return nil
 }
@@ -195,7 +195,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	case errors.Is(err, io.EOF):
 		r.mirror.note(r.ctx, nil)
 	case err != nil:
-		err = fail("read", r.key, r.b.life.Reason(r.ctx, networkError(err)))
+		err = fail("read", r.key, r.b.life.Reason(r.ctx, calls.NetworkError(err)))
 		r.mirror.note(r.ctx, err)
 	}
 	return n, err

@@ -53,7 +53,7 @@ func (b *Backend) getRef(ctx context.Context, ref string) (backend.Ref, error) {
 	defer discard(resp)
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
 	if err != nil {
-		return backend.Ref{}, networkError(err)
+		return backend.Ref{}, calls.NetworkError(err)
 	}
 	if len(data) > maxDocument {
 		return backend.Ref{}, fmt.Errorf("%w: the manifest has more than %d bytes", backend.ErrTooLarge, maxDocument)

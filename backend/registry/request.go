@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // userAgent is what requests call themselves: registries ask for a name that
@@ -119,7 +120,7 @@ func (b *Backend) send(ctx context.Context, r request, g grant) (*http.Response,
 	backend.TraceRequest(ctx, r.op)
 	resp, err := b.client.Do(req)
 	if err != nil {
-		return nil, networkError(err)
+		return nil, calls.NetworkError(err)
 	}
 	return resp, nil
 }

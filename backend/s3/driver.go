@@ -2,17 +2,16 @@ package s3
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // Driver returns the driver of locations such as
@@ -125,7 +124,7 @@ func (o Options) with(l backend.Location) (Options, error) {
 		o.RefreshAge = -1 // always
 	}
 	if file := l.Value("ca"); file != "" {
-		pool, err := readCertificates(file)
+		pool, err := calls.Certificates(file)
 		if err != nil {
 			return o, fmt.Errorf("attribute ca: %w", err)
 		}
@@ -137,22 +136,6 @@ func (o Options) with(l backend.Location) (Options, error) {
 func isTrue(value string) bool {
 	is, _ := strconv.ParseBool(value)
 	return is
-}
-
-// readCertificates returns the system's authorities and those in a file.
-func readCertificates(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, invalidf("no certificate in PEM in %s", file)
-	}
-	return pool, nil
 }
 
 // place returns the location of a bucket, without a ref and secrets.

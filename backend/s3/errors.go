@@ -2,10 +2,8 @@ package s3
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -158,7 +156,7 @@ func (s *store) translate(err error) error {
 	if err == nil {
 		return nil
 	}
-	if isEnd(err) {
+	if calls.IsEnd(err) {
 		return ended(err)
 	}
 	op := ""
@@ -180,8 +178,7 @@ func (s *store) translate(err error) error {
 		return bucket.ErrRange
 	}
 	if e.Code == "" && e.Status < http.StatusMultipleChoices { // it has broken off, or is not S3's
-		u := &unreachable{err: fmt.Errorf("%s: the answer to %s cannot be read", s.endpoint, op), temporary: true}
-		return &bucket.Failure{Kind: backend.ErrUnavailable, Err: u, Temporary: true}
+		return &bucket.Failure{Kind: backend.ErrUnavailable, Err: fmt.Errorf("%s: the answer to %s cannot be read", s.endpoint, op), Temporary: true}
 	}
 	s.explain(e, response.Response.Header)
 	return s.failure(e)
@@ -208,24 +205,6 @@ func (s *store) failure(e *ResponseError) error {
 	return f
 }
 
-// unreachable is a failure to talk to a store at all.
-type unreachable struct {
-	err       error
-	temporary bool
-}
-
-// Error describes it.
-func (u *unreachable) Error() string { return u.err.Error() }
-
-// Unwrap returns the cause, unless it looks like the end of a context: that of
-// the call is found by who knows it, and a time-out of the network is none.
-func (u *unreachable) Unwrap() error {
-	if isEnd(u.err) {
-		return nil
-	}
-	return u.err
-}
-
 // offline translates the error of a request that was not answered, or not even
 // sent.
 func (s *store) offline(err error) error {
@@ -236,18 +215,9 @@ func (s *store) offline(err error) error {
 	if errors.As(err, &signing) || !errors.As(err, &send) {
 		return s.unsent(err)
 	}
-	cause := send.Err
-	var outer *url.Error
-	for errors.As(cause, &outer) {
-		cause = outer.Err
-	}
-	var (
-		resolving   *net.DNSError
-		certificate *tls.CertificateVerificationError
-	)
-	permanent := errors.As(cause, &resolving) && resolving.IsNotFound || errors.As(cause, &certificate)
-	u := &unreachable{err: fmt.Errorf("%s: %w", s.endpoint, cause), temporary: !permanent}
-	return &bucket.Failure{Kind: backend.ErrUnavailable, Err: u, Temporary: u.temporary}
+	cause := calls.NetworkError(send.Err)
+	cause.Err = fmt.Errorf("%s: %w", s.endpoint, cause.Err)
+	return &bucket.Failure{Kind: backend.ErrUnavailable, Err: cause, Temporary: cause.Temporary}
 }
 
 // unsent translates the error of a request that could not be made.
@@ -271,10 +241,6 @@ func ended(err error) error {
 		}
 	}
 	return err
-}
-
-func isEnd(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // endpointName returns an endpoint as messages name it.

@@ -60,29 +60,21 @@ func parsed(refused *googleapi.Error) *googleapi.Error {
 	return &read
 }
 
-// maxMessage bounds what is repeated of an answer, in bytes.
-const maxMessage = 1 << 10
-
 // say is an answer in the service's words.
 func (s *service) say(refused *googleapi.Error, kind error) string {
-	text := fmt.Sprintf("%s answered %d %s", s.endpoint.Host, refused.Code, http.StatusText(refused.Code))
-	if len(refused.Errors) > 0 && refused.Errors[0].Reason != "" {
-		text += ": " + refused.Errors[0].Reason
+	var reason, credentials string
+	if len(refused.Errors) > 0 {
+		reason = refused.Errors[0].Reason
 	}
-	message := strings.Join(strings.Fields(refused.Message), " ")
+	message := calls.OneLine(refused.Message)
 	if message == "" && !strings.HasPrefix(strings.TrimSpace(refused.Body), "<") { // a page for browsers
-		message = strings.Join(strings.Fields(refused.Body), " ")
-	}
-	if len(message) > maxMessage {
-		message = strings.ToValidUTF8(message[:maxMessage], "") + "..."
-	}
-	if message != "" {
-		text += ": " + message
+		message = calls.OneLine(refused.Body)
 	}
 	if errors.Is(kind, backend.ErrDenied) {
-		text += "; credentials: " + s.source
+		credentials = s.source
 	}
-	return text
+	answer := fmt.Sprintf("%s answered %d %s", s.endpoint.Host, refused.Code, http.StatusText(refused.Code))
+	return calls.Refusal(answer, reason, message, "", credentials, "")
 }
 
 // kindOf is what an answer means.
