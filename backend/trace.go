@@ -68,3 +68,22 @@ func TraceWait(ctx context.Context, op string, waited time.Duration) {
 		}
 	}
 }
+
+// WithTracesOf returns ctx with the traces of other contexts too, each of them
+// once: for what is done for several calls at a time.
+func WithTracesOf(ctx context.Context, others ...context.Context) context.Context {
+	seen := map[*Trace]bool{}
+	all := tracersOf(ctx)
+	for t := all; t != nil; t = t.outer {
+		seen[t.own] = true
+	}
+	for _, other := range others {
+		for t := tracersOf(other); t != nil; t = t.outer {
+			if !seen[t.own] {
+				seen[t.own] = true
+				all = &tracers{own: t.own, outer: all}
+			}
+		}
+	}
+	return context.WithValue(ctx, traceKey{}, all)
+}

@@ -54,6 +54,7 @@ func (s *servers) get(b backend.Backend) *ghaserver.Server {
 func (s *servers) open(tb testing.TB, server *ghaserver.Server, change func(*gha.Options)) backend.Backend {
 	tb.Helper()
 	b := open(tb, server, change, writer)
+	gha.PackAll(b) // if it packs any
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.of[b] = server
@@ -113,5 +114,19 @@ func withREST(s *ghaserver.Server, o *gha.Options) {
 func TestConformanceWithREST(t *testing.T) {
 	for _, version := range []int{1, 2} {
 		t.Run(fmt.Sprint("version ", version), func(t *testing.T) { conform(t, ghaserver.Options{}, version, withREST) })
+	}
+}
+
+// packing has blobs lie together.
+func packing(_ *ghaserver.Server, o *gha.Options) { o.Pack = 1 << 20 }
+
+// TestConformanceWithPacks has even single blobs lie in packs.
+func TestConformanceWithPacks(t *testing.T) {
+	for _, version := range []int{1, 2} {
+		t.Run(fmt.Sprint("version ", version), func(t *testing.T) {
+			for name, change := range map[string][]func(*ghaserver.Server, *gha.Options){"": {packing}, "with REST": {packing, withREST}} {
+				t.Run(name, func(t *testing.T) { conform(t, ghaserver.Options{}, version, change...) })
+			}
+		})
 	}
 }

@@ -81,7 +81,7 @@ func (d *diagnosis) lookAtEndpoint(ctx context.Context, ref string) bool {
 		return false
 	}
 	var g greeting
-	_, _, err := d.protocol.protocol.lookup(context.WithValue(ctx, greetingKey{}, &g), seriesOf(ref, d.scopes.own))
+	_, _, err := d.protocol.protocol.lookup(context.WithValue(ctx, greetingKey{}, &g), seriesOf(indexPrefix+ref, d.scopes.own))
 	if !g.answered {
 		d.failed(backend.FindingFailed, backend.CheckEndpoint, "check "+d.urlAttribute()+", which has to be what runners have in "+urlVariable(d.opts.Version)+", the network and proxies", err)
 		return false

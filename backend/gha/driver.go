@@ -37,6 +37,7 @@ func DriverWith(defaults Options) backend.Driver {
 			{Name: "token", Secret: true, Env: []string{envToken}},
 			{Name: "version", Check: checkVersion},
 			{Name: "timeout", Check: backend.Duration},
+			{Name: "pack", Check: checkPack},
 			{Name: "repository", Check: checkRepository},
 			{Name: "ghtoken", Secret: true},
 			{Name: "api_url", Check: checkURL},
@@ -63,6 +64,11 @@ func open(ctx context.Context, l backend.Location, o backend.OpenOptions, opts O
 	opts.APIToken = cmp.Or(l.Value("ghtoken"), opts.APIToken)
 	if patience, err := time.ParseDuration(l.Value("timeout")); err == nil {
 		opts.Patience = patience
+	}
+	if size := l.Value("pack"); size != "" {
+		if opts.Pack, err = parsePack(size); err != nil {
+			return nil, &backend.Error{Op: "open", Backend: driverName, Kind: backend.ErrInvalid, Err: err}
+		}
 	}
 	opts.Token = cmp.Or(l.Value("token"), opts.Token)
 	if o.Transport != nil {

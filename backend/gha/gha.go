@@ -56,6 +56,10 @@ const DefaultStuckAfter = 15 * time.Second
 // DefaultPatience is the default of BuildKit's attribute timeout.
 const DefaultPatience = 10 * time.Minute
 
+// maxPack is the largest that [Options.Pack] may be: larger blobs gain little, and
+// those of a pack are in memory.
+const maxPack = 1 << 20
+
 // Options say how the service is reached. URL and Token are required.
 type Options struct {
 	// URL is the service's: ACTIONS_RESULTS_URL or, in the first version of the
@@ -98,6 +102,13 @@ type Options struct {
 	// eight blocks or less go up whole.
 	BlockSize   int64
 	Concurrency int
+	// Pack is the size in bytes up to which blobs lie together: those that are put
+	// at the same time become one entry, a pack, of which ranges are read. That
+	// takes few entries for many blobs, of which GitHub lets 200 be created in a
+	// minute, and a tenth of a second more for a blob that comes alone. At most 1
+	// MiB; 0 means that each blob is an entry of its own. BuildKit cannot read
+	// packs. Every Backend can, those that pack nothing too.
+	Pack int64
 	// Budget is how many entries may be created; nil means one of GitHub's size
 	// that is the backend's own.
 	Budget *Budget
@@ -168,6 +179,8 @@ func newStore(opts Options) (*store, error) {
 		return nil, fmt.Errorf("%w: version %d, want 1 or 2", backend.ErrInvalid, opts.Version)
 	case opts.Token == "":
 		return nil, &missingError{attribute: "token", variable: envToken}
+	case opts.Pack < 0 || opts.Pack > maxPack:
+		return nil, fmt.Errorf("%w: packs of blobs up to %d bytes, want 0 to %d", backend.ErrInvalid, opts.Pack, maxPack)
 	case opts.URL == "":
 		return nil, &missingError{attribute: attribute, variable: urlVariable(opts.Version)}
 	}
@@ -196,7 +209,7 @@ func newStore(opts Options) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &store{
+	s := &store{
 		rest:     api,
 		protocol: allow(spoken, base.scopes, opts.Mode),
 		client:   c,
@@ -208,7 +221,10 @@ func newStore(opts Options) (*store, error) {
 		finished: map[string]int{},
 		fresh:    map[string]time.Time{},
 		absent:   map[string]bool{},
-	}, nil
+	}
+	s.packs = newPacks(s)
+	s.gatherer = &gatherer{store: s, from: packFrom, quiet: gatherQuiet, pending: map[string]*member{}}
+	return s, nil
 }
 
 // parseURL returns the URL of the service, with a slash at its end.

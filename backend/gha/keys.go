@@ -40,10 +40,11 @@ func entryOf(key string) string {
 	return key
 }
 
-// seriesOf returns what the keys of a ref's entries in a scope begin with.
-func seriesOf(name, scope string) string {
+// seriesOf returns what the keys of the entries of a ref, or of a catalog, in a
+// scope begin with.
+func seriesOf(key, scope string) string {
 	sum := sha256.Sum256([]byte(scope))
-	return indexPrefix + name + indexMiddle + hex.EncodeToString(sum[:])[:8] + "#"
+	return key + indexMiddle + hex.EncodeToString(sum[:])[:8] + "#"
 }
 
 // numbered returns the key of the entry with a number in a series; there is

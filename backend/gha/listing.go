@@ -3,6 +3,7 @@ package gha
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +31,21 @@ func (s *store) List(ctx context.Context, prefix, _ string) (bucket.Page, error)
 		return bucket.Page{Objects: sorted(s.refsIn(entries))}, nil
 	}
 	empty, _, err := s.rest.entries(ctx, emptyPrefix, s.scopes.listed(), 0)
-	return bucket.Page{Objects: sorted(blobsIn(append(entries, empty...)))}, err
+	if err != nil {
+		return bucket.Page{}, err
+	}
+	packs, _, err := s.rest.entries(ctx, packPrefix, s.scopes.listed(), 0)
+	if err != nil {
+		return bucket.Page{}, err
+	}
+	found := blobsIn(append(entries, empty...))
+	if len(packs) > 0 {
+		if err := s.packs.refresh(ctx); err != nil {
+			return bucket.Page{}, err
+		}
+		maps.Copy(found, s.packedIn(packs))
+	}
+	return bucket.Page{Objects: sorted(found)}, nil
 }
 
 // blobsIn returns the blobs of entries, by their keys.
@@ -55,7 +70,7 @@ func blobsIn(entries []restEntry) map[string]bucket.Object {
 // refsIn returns the refs of entries, by their keys. The last entry counts.
 func (s *store) refsIn(entries []restEntry) map[string]bucket.Object {
 	found := map[string]bucket.Object{}
-	end := strings.TrimPrefix(seriesOf("", s.scopes.listed()), indexPrefix) // -1-HASH#
+	end := seriesOf("", s.scopes.listed()) // -1-HASH#
 	for _, e := range entries {
 		i := strings.LastIndex(e.Key, end)
 		if i < len(indexPrefix) {
@@ -86,18 +101,25 @@ const (
 	pageWorth = 8
 )
 
-// Survey implements [bucket.Surveyor]: a listing says of many blobs at a time
-// that they are there, but not whether their content is.
-func (s *store) Survey(ctx context.Context, keys []string) (found map[string]bucket.Object, ok bool, err error) {
-	if s.rest == nil || len(keys) < surveyed || !s.protocol.read {
-		return nil, false, nil
+// Survey implements [bucket.Surveyor]: catalogs say what is in packs, and a
+// listing of many blobs at a time that they are there, but not whether their
+// content is.
+func (s *store) Survey(ctx context.Context, keys []string) (found map[string]bucket.Object, rest []string, err error) {
+	found, rest, err = s.surveyPacks(ctx, keys)
+	if err != nil || s.rest == nil || len(rest) < surveyed || !s.protocol.read {
+		return found, rest, err
 	}
-	entries, ok, err := s.rest.entries(ctx, blobPrefix, "", max(len(keys)/pageWorth, 1))
+	entries, ok, err := s.rest.entries(ctx, blobPrefix, "", max(len(rest)/pageWorth, 1))
 	if errors.Is(err, backend.ErrDenied) || errors.Is(err, backend.ErrLimited) {
-		return nil, false, nil // whoever may not list may still ask
+		return found, rest, nil // whoever may not list may still ask
+	}
+	if err != nil || !ok {
+		return found, rest, err
 	}
 	entries = slices.DeleteFunc(entries, func(e restEntry) bool { return !slices.Contains(s.scopes.read, e.Ref) })
-	return blobsIn(entries), ok, err
+	loose := blobsIn(entries)
+	maps.Copy(loose, found)
+	return loose, nil, nil
 }
 
 // deleting is how many entries are deleted at a time.
@@ -113,6 +135,9 @@ func (s *store) Delete(ctx context.Context, keys []string) error {
 	if why := s.protocol.readOnly.Load(); why != nil {
 		return *why
 	}
+	if err := s.deletePacked(ctx, keys); err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(deleting)
 	for _, key := range keys {
@@ -123,8 +148,8 @@ func (s *store) Delete(ctx context.Context, keys []string) error {
 
 func (s *store) delete(ctx context.Context, key string) error {
 	prefix, exact := entryOf(key), true
-	if name, isRef := strings.CutPrefix(key, indexPrefix); isRef {
-		prefix, exact = seriesOf(name, s.scopes.own), false
+	if strings.HasPrefix(key, indexPrefix) {
+		prefix, exact = seriesOf(key, s.scopes.own), false
 	}
 	entries, _, err := s.rest.entries(ctx, prefix, s.scopes.own, 0)
 	if err != nil {

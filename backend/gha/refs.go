@@ -28,19 +28,19 @@ type state struct {
 
 // find returns the state of a ref: that of the first scope which has it, or of
 // the one that the context asks for.
-func (s *store) find(ctx context.Context, name string) (state, error) {
+func (s *store) find(ctx context.Context, key string) (state, error) {
 	var found state
 	scopes := s.scopes.read
 	if scope, ok := backend.ScopeOf(ctx); ok {
 		scopes = []string{scope}
 	}
 	for _, scope := range scopes {
-		series := seriesOf(name, scope)
+		series := seriesOf(key, scope)
 		number, content, err := s.newest(ctx, series)
 		if err != nil {
 			return state{}, err
 		}
-		if series == seriesOf(name, s.scopes.own) {
+		if series == seriesOf(key, s.scopes.own) {
 			found.own = number
 		}
 		if number > 0 {
@@ -84,10 +84,10 @@ func (s *store) setFinished(series string, number int) {
 }
 
 // getRef returns the document of a ref.
-func (s *store) getRef(ctx context.Context, name string) (io.ReadCloser, bucket.Object, error) {
-	found, err := s.find(ctx, name)
+func (s *store) getRef(ctx context.Context, key string) (io.ReadCloser, bucket.Object, error) {
+	found, err := s.find(ctx, key)
 	if err == nil && found.key == "" {
-		s.setAbsent(name)
+		s.setAbsent(key)
 		err = errNotFound()
 	}
 	if err != nil {
@@ -99,18 +99,18 @@ func (s *store) getRef(ctx context.Context, name string) (io.ReadCloser, bucket.
 
 // putRef writes a ref, if a condition holds: as the next entry in the series of
 // the scope that is written. Of those who have seen the same one can reserve it.
-func (s *store) putRef(ctx context.Context, name string, body bucket.Body, cond backend.Condition) (bucket.Object, error) {
+func (s *store) putRef(ctx context.Context, key string, body bucket.Body, cond backend.Condition) (bucket.Object, error) {
 	if body.Size == 0 {
 		return bucket.Object{}, fmt.Errorf("%w: the document is empty, which the service does not store", backend.ErrInvalid)
 	}
 	if why := s.protocol.readOnly.Load(); why != nil {
 		return bucket.Object{}, *why
 	}
-	r, number, err := s.reserveRef(ctx, name, cond)
+	r, number, err := s.reserveRef(ctx, key, cond)
 	if err != nil {
 		return bucket.Object{}, err
 	}
-	series := seriesOf(name, s.scopes.own)
+	series := seriesOf(key, s.scopes.own)
 	o, err := s.writeRef(ctx, r, series, number, body)
 	if err == nil {
 		err = s.confirm(ctx, series, number)
@@ -124,14 +124,14 @@ func (s *store) putRef(ctx context.Context, name string, body bucket.Body, cond 
 // reserveRef reserves the next entry of a ref, if a condition holds, and returns
 // its number. Entries that others have reserved are waited for, and stepped over
 // if nothing comes of them.
-func (s *store) reserveRef(ctx context.Context, name string, cond backend.Condition) (*reservation, int, error) {
-	series := seriesOf(name, s.scopes.own)
+func (s *store) reserveRef(ctx context.Context, key string, cond backend.Condition) (*reservation, int, error) {
+	series := seriesOf(key, s.scopes.own)
 	stuck, steps := 0, 0 // the last entry that somebody has reserved and not finished, and how many
 	for contest := 0; contest < maxContests && steps < maxStuck; contest++ {
-		number, seen := s.following(name, cond)
+		number, seen := s.following(key, cond)
 		if contest > 0 || !seen {
 			var err error
-			if number, err = s.nextNumber(ctx, name, cond); err != nil {
+			if number, err = s.nextNumber(ctx, key, cond); err != nil {
 				return nil, 0, err
 			}
 		}
@@ -154,13 +154,13 @@ func (s *store) reserveRef(ctx context.Context, name string, cond backend.Condit
 // following returns the number after the entry that a condition names, or the
 // first one if the ref was found absent, without another look: to reserve it shows
 // whether there is one already. Where entries can be deleted it does not.
-func (s *store) following(name string, cond backend.Condition) (number int, ok bool) {
-	absent := s.takeAbsent(name)
+func (s *store) following(key string, cond backend.Condition) (number int, ok bool) {
+	absent := s.takeAbsent(key)
 	if cond.IsAbsent() {
 		ok = absent
 	} else {
 		v, _ := cond.Version()
-		number, ok = numberOf(seriesOf(name, s.scopes.own), string(v))
+		number, ok = numberOf(seriesOf(key, s.scopes.own), string(v))
 	}
 	return number + 1, ok && s.protocol.read && s.rest == nil
 }
@@ -170,7 +170,7 @@ const maxAbsent = 4096
 
 // setAbsent remembers that a ref was not found. That says something only if there
 // is no scope besides the one that is written, in which it may appear.
-func (s *store) setAbsent(name string) {
+func (s *store) setAbsent(key string) {
 	if len(s.scopes.read) > 1 {
 		return
 	}
@@ -179,22 +179,22 @@ func (s *store) setAbsent(name string) {
 	if len(s.absent) >= maxAbsent {
 		clear(s.absent)
 	}
-	s.absent[name] = true
+	s.absent[key] = true
 }
 
 // takeAbsent reports, once, whether a ref was found absent.
-func (s *store) takeAbsent(name string) bool {
+func (s *store) takeAbsent(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	absent := s.absent[name]
-	delete(s.absent, name)
+	absent := s.absent[key]
+	delete(s.absent, key)
 	return absent
 }
 
 // nextNumber returns the number of the entry that is to be written, if a
 // condition holds.
-func (s *store) nextNumber(ctx context.Context, name string, cond backend.Condition) (int, error) {
-	now, err := s.find(ctx, name)
+func (s *store) nextNumber(ctx context.Context, key string, cond backend.Condition) (int, error) {
+	now, err := s.find(ctx, key)
 	if !s.protocol.read || errors.Is(err, backend.ErrDenied) {
 		return 0, &bucket.Failure{Kind: backend.ErrDenied, Omittable: true, Err: errors.New("a ref cannot be added to by who may not read it")}
 	}

@@ -75,8 +75,8 @@ func TestManyBlobsAreLookedForInAListing(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		entries int
-		lookups int
-	}{{"a few pages", 250, 0}, {"many pages", 1500, 100}} {
+		lookups int // one of them of the catalog of packs
+	}{{"a few pages", 250, 1}, {"many pages", 1500, 101}} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := ghaserver.New(t, ghaserver.Options{})
 			var asked []blob.Digest

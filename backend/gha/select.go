@@ -8,7 +8,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/blob"
 )
 
 // The variables of the runner.
@@ -141,6 +144,20 @@ func checkVersion(value string) error {
 		return errors.New("want 1, which GitHub Enterprise Server, act, Gitea and Forgejo speak, or 2, which github.com speaks")
 	}
 	return nil
+}
+
+// parsePack reads a size up to which blobs are packed, such as 64KiB or 4096.
+func parsePack(value string) (int64, error) {
+	n, err := humanize.ParseBytes(value)
+	if err != nil || n > maxPack {
+		return 0, fmt.Errorf("pack %s: want a size such as 64KiB, of 1MiB at most", blob.Quote(value))
+	}
+	return int64(n), nil
+}
+
+func checkPack(value string) error {
+	_, err := parsePack(value)
+	return err
 }
 
 func checkRepository(value string) error {

@@ -44,6 +44,9 @@ type store struct {
 	fresh map[string]time.Time
 	// absent are refs that were looked for and not found, until they are written.
 	absent map[string]bool
+
+	packs    *packs
+	gatherer *gatherer
 }
 
 var (
@@ -130,6 +133,10 @@ func errNotFound() error {
 
 // Head implements [bucket.Store]. It is asked of blobs alone.
 func (s *store) Head(ctx context.Context, key string) (bucket.Object, error) {
+	packed, _, err := s.surveyPacks(ctx, []string{key})
+	if o, ok := packed[key]; ok || err != nil {
+		return o, err
+	}
 	_, size, err := s.headBlob(ctx, key)
 	return bucket.Object{Size: size}, err
 }
@@ -150,12 +157,31 @@ func (s *store) headBlob(ctx context.Context, key string) (found, int64, error) 
 
 // Get implements [bucket.Store].
 func (s *store) Get(ctx context.Context, key string, off, n int64) (io.ReadCloser, bucket.Object, error) {
-	if name, ok := strings.CutPrefix(key, indexPrefix); ok {
-		return s.getRef(ctx, name)
+	if strings.HasPrefix(key, indexPrefix) {
+		return s.getRef(ctx, key)
 	}
 	if isEmpty(key) {
 		return s.getEmpty(ctx, key, off)
 	}
+	if err := s.packs.expect(ctx); err != nil {
+		return nil, bucket.Object{}, err
+	}
+	r, o, err := s.getPacked(ctx, s.packs.find(key), off, n)
+	if !errors.Is(err, backend.ErrNotFound) {
+		return r, o, err
+	}
+	r, o, err = s.getEntry(ctx, key, off, n)
+	if !errors.Is(err, backend.ErrNotFound) {
+		return r, o, err
+	}
+	if lookErr := s.packs.look(ctx); lookErr != nil {
+		return nil, bucket.Object{}, lookErr
+	}
+	return s.getPacked(ctx, s.packs.find(key), off, n)
+}
+
+// getEntry returns a range of the content of a blob or a pack.
+func (s *store) getEntry(ctx context.Context, key string, off, n int64) (io.ReadCloser, bucket.Object, error) {
 	if content := s.urls.get(key); content != nil {
 		r, size, err := s.client.get(ctx, content, off, n)
 		if !errors.Is(err, backend.ErrDenied) && !errors.Is(err, backend.ErrNotFound) {
@@ -183,13 +209,23 @@ func (s *store) getEmpty(ctx context.Context, key string, off int64) (io.ReadClo
 
 // Put implements [bucket.Store].
 func (s *store) Put(ctx context.Context, key string, body bucket.Body, cond backend.Condition) (bucket.Object, error) {
-	if name, ok := strings.CutPrefix(key, indexPrefix); ok {
-		return s.putRef(ctx, name, body, cond)
+	if strings.HasPrefix(key, indexPrefix) {
+		return s.putRef(ctx, key, body, cond)
 	}
 	stored := bucket.Object{Size: body.Size}
+	if s.isPacked(key, body.Size) {
+		if loose, err := s.gather(ctx, key, &body); err != nil || !loose {
+			return stored, err
+		}
+	}
+	return stored, s.putBlob(ctx, key, body)
+}
+
+// putBlob stores a blob, or a pack, as an entry of its own.
+func (s *store) putBlob(ctx context.Context, key string, body bucket.Body) error {
 	r, err := s.reserveBlob(ctx, key, body.Size)
 	if err != nil || r == nil {
-		return stored, err
+		return err
 	}
 	if isEmpty(key) {
 		body = bucket.Body{Reader: bytes.NewReader([]byte{0}), Size: 1}
@@ -199,11 +235,11 @@ func (s *store) Put(ctx context.Context, key string, body bucket.Body, cond back
 		err = s.finish(ctx, r, body.Size)
 	}
 	if err != nil {
-		return bucket.Object{}, s.giveUp(r, err)
+		return s.giveUp(r, err)
 	}
 	s.urls.drop(key)
 	s.setFresh(entryOf(key))
-	return stored, nil
+	return nil
 }
 
 // StartUpload implements [bucket.Uploader].

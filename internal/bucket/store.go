@@ -163,9 +163,9 @@ type Toucher interface {
 // there.
 type Surveyor interface {
 	// Survey returns those of the objects that are there, and perhaps others, by
-	// their keys; ok is false if Head is to be asked of each, because that is
-	// cheaper or the only way.
-	Survey(ctx context.Context, keys []string) (found map[string]Object, ok bool, err error)
+	// their keys. Head is to be asked of the rest, because that is cheaper or the
+	// only way.
+	Survey(ctx context.Context, keys []string) (found map[string]Object, rest []string, err error)
 }
 
 // ErrRange is the error of a Get whose offset is not inside of the object.

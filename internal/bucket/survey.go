@@ -58,16 +58,20 @@ func (s *survey) ask(ctx context.Context, v Surveyor, wanted []blob.Digest) (res
 	for i, d := range wanted {
 		keys[i] = s.b.opts.Keys.blob(d)
 	}
-	found, ok, err := v.Survey(ctx, keys)
-	if err != nil || !ok {
-		return wanted, err
+	found, others, err := v.Survey(ctx, keys)
+	if err != nil {
+		return nil, err
 	}
 	for i, d := range wanted {
 		if o, ok := found[keys[i]]; ok {
 			s.add(d, o)
 		}
 	}
-	return nil, nil
+	for _, key := range others {
+		d, _ := s.b.opts.Keys.digest(key)
+		rest = append(rest, d)
+	}
+	return rest, nil
 }
 
 // take notes the wanted blobs that a page has. It returns the last blob of the

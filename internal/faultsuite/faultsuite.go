@@ -73,14 +73,16 @@ func Run(t *testing.T, h Harness) {
 // run runs the cases of one verb.
 func (st *stage) run(t *testing.T) {
 	t.Helper()
-	requests := st.undisturbed(t)
+	p := &pool{requests: st.undisturbed(t), turns: make(chan struct{}, together)}
 	for name, fault := range st.h.passing() {
-		atEach(t, name+" once", requests, func(t *testing.T, n int) { t.Helper(); st.once(t, fault, n) })
+		p.atEach(t, name+" once", func(t *testing.T, n int) { t.Helper(); st.once(t, fault, n) })
 	}
 	for name, fault := range st.h.lasting() {
-		atEach(t, name+" from then on", requests, func(t *testing.T, n int) { t.Helper(); st.lasts(t, fault, n) })
+		p.atEach(t, name+" from then on", func(t *testing.T, n int) { t.Helper(); st.lasts(t, fault, n) })
 	}
-	atEach(t, "cancellation", requests, func(t *testing.T, n int) { t.Helper(); st.canceled(t, n) })
+	p.running.Wait() // as the next ones are told how long they may take
+	p.atEach(t, "cancellation", func(t *testing.T, n int) { t.Helper(); st.canceled(t, n) })
+	p.running.Wait()
 }
 
 // passing are the faults that may happen to any request and are overcome.
@@ -127,20 +129,28 @@ func status(code int, retryAfter string) http.HandlerFunc {
 	}
 }
 
-// atEach runs a case for each request, several at a time.
-func atEach(t *testing.T, name string, requests []string, run func(t *testing.T, n int)) {
+// pool runs cases, some at a time.
+type pool struct {
+	requests []string // of the verb
+	turns    chan struct{}
+	running  sync.WaitGroup
+}
+
+// atEach begins to run a case for each request.
+func (p *pool) atEach(t *testing.T, name string, run func(t *testing.T, n int)) {
 	t.Helper()
-	t.Run(name, func(t *testing.T) {
-		var group sync.WaitGroup
-		turns := make(chan struct{}, together)
-		for n, request := range requests {
-			group.Go(func() {
-				turns <- struct{}{}
-				defer func() { <-turns }()
-				t.Run(fmt.Sprintf("%02d %s", n+1, request), func(t *testing.T) { run(t, n) })
-			})
-		}
-		group.Wait()
+	p.running.Go(func() {
+		t.Run(name, func(t *testing.T) {
+			var group sync.WaitGroup
+			for n, request := range p.requests {
+				group.Go(func() {
+					p.turns <- struct{}{}
+					defer func() { <-p.turns }()
+					t.Run(fmt.Sprintf("%02d %s", n+1, request), func(t *testing.T) { run(t, n) })
+				})
+			}
+			group.Wait()
+		})
 	})
 }
 
