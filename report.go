@@ -75,7 +75,8 @@ type TargetReport struct {
 	// Degradations are what went less well than it should have.
 	Degradations []Degradation `json:"degradations,omitempty"`
 
-	mu sync.Mutex
+	mu      sync.Mutex
+	counter *backend.Trace // or nil
 }
 
 // Count is a number of blobs and their bytes.
@@ -200,8 +201,18 @@ func (t *TargetReport) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// trace returns what counts requests and retries into t.
+// trace returns what counts requests and retries into t: always the same, so that
+// what is done for several calls counts once.
 func (t *TargetReport) trace() *backend.Trace {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.counter == nil {
+		t.counter = t.newTrace()
+	}
+	return t.counter
+}
+
+func (t *TargetReport) newTrace() *backend.Trace {
 	return &backend.Trace{
 		Request: func(op string) {
 			t.mu.Lock()

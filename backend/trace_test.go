@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -38,5 +39,23 @@ func TestTraceIsOptional(t *testing.T) {
 	backend.TraceRetry(t.Context(), "put", nil, 0)
 	if called {
 		t.Errorf("TraceRequest(context without trace) reported, want silence")
+	}
+}
+
+func TestTracesOfSeveralCalls(t *testing.T) {
+	var got []string
+	traced := func(ctx context.Context, name string) context.Context {
+		return backend.WithTrace(ctx, &backend.Trace{Request: func(op string) { got = append(got, name+" "+op) }})
+	}
+	shared := traced(t.Context(), "shared")
+	ctx := backend.WithTracesOf(t.Context(), t.Context(), traced(shared, "one"), traced(traced(shared, "outer"), "two"), shared)
+	backend.TraceRequest(ctx, "put")
+	slices.Sort(got)
+	if diff := cmp.Diff([]string{"one put", "outer put", "shared put", "two put"}, got); diff != "" {
+		t.Errorf("reports differ (-want +got):\n%s", diff)
+	}
+	backend.TraceRequest(backend.WithTracesOf(t.Context()), "put") // to nobody
+	if len(got) != 4 {
+		t.Errorf("reports to nobody: %v, want none", got[4:])
 	}
 }

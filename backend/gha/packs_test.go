@@ -130,6 +130,7 @@ func TestThousandSmallBlobs(t *testing.T) {
 			group.Go(func() { wantBlob(t, reader, data) })
 		}
 		group.Wait()
+		t.Logf("written in %v, read with %d requests", took, len(s.Requests())-before)
 		if n := len(s.Requests()) - before; n > 1100 {
 			t.Errorf("reading 1000 blobs takes %d requests, want one for each and a few", n)
 		}
@@ -156,6 +157,7 @@ func TestPacksAreOff(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, ghaserver.Options{}, func(t *testing.T, s ghaserver.Local) {
+				t.Helper()
 				b := openLocal(t, s, tt.change, writer)
 				putAll(t, b, tt.blobs)
 				putRef(t, b, "demo", "document", backend.Always)
@@ -199,6 +201,7 @@ func TestPacksAreReadByAll(t *testing.T) {
 				o := ghaserver.Options{}
 				o.IgnoreRange = ignore
 				inBubble(t, o, func(t *testing.T, s ghaserver.Local) {
+					t.Helper()
 					blobs := some(0, 5)
 					putAll(t, openLocal(t, s, withPacks, writer), blobs)
 					wantKinds(t, s.Server, map[string]int{packKeys: 1, "larder-packs-": 1})
@@ -220,6 +223,7 @@ func TestPacksAreReadByAll(t *testing.T) {
 // TestBranchHasPacksOfItsOwn does not store again what main has.
 func TestBranchHasPacksOfItsOwn(t *testing.T) {
 	inBubble(t, ghaserver.Options{}, func(t *testing.T, s ghaserver.Local) {
+		t.Helper()
 		putAll(t, openLocal(t, s, withPacks, writer), some(0, 5))
 		b := openLocal(t, s, withPacks, ghaserver.Scope{Ref: featureRef, Permission: 3}, ghaserver.Scope{Ref: mainRef, Permission: 1})
 		putAll(t, b, some(0, 10))
@@ -254,6 +258,7 @@ func TestPacksThatComeLate(t *testing.T) {
 // pack.
 func TestStoredBlobsAreNotPacked(t *testing.T) {
 	inBubble(t, ghaserver.Options{}, func(t *testing.T, s ghaserver.Local) {
+		t.Helper()
 		putAll(t, openLocal(t, s, nil, writer), some(0, 5))
 		putAll(t, openLocal(t, s, withPacks, writer), some(5, 10))
 		want := keys(s.Server)
@@ -279,6 +284,7 @@ func TestManyPackers(t *testing.T) {
 	o := ghaserver.Options{}
 	o.VisibleAfter = 20 * time.Millisecond
 	inBubble(t, o, func(t *testing.T, s ghaserver.Local) {
+		t.Helper()
 		var jobs sync.WaitGroup
 		for i := range 8 {
 			b := openLocal(t, s, withPacks, writer)
@@ -336,6 +342,7 @@ func TestEvictedPack(t *testing.T) {
 		for i, what := range []string{"pack", "catalog"} {
 			t.Run(name+" of the "+what, func(t *testing.T) {
 				inBubble(t, ghaserver.Options{}, func(t *testing.T, s ghaserver.Local) {
+					t.Helper()
 					packing := func(o *gha.Options) { impatient(o); withPacks(o) }
 					b := openLocal(t, s, packing, writer)
 					putAll(t, b, blobs)
@@ -471,6 +478,7 @@ func TestPutAgainWhileItsPackIsWritten(t *testing.T) {
 // other.
 func TestPacksAreDeletedWhenNobodyNeedsThem(t *testing.T) {
 	inBubble(t, ghaserver.Options{}, func(t *testing.T, s ghaserver.Local) {
+		t.Helper()
 		packing := func(o *gha.Options) { withREST(s.Server, o); withPacks(o) }
 		b := openLocal(t, s, packing, writer)
 		blobs := some(0, 5)
@@ -509,6 +517,7 @@ func TestPacksAreDeletedWhenNobodyNeedsThem(t *testing.T) {
 // no failure.
 func TestExportInPacks(t *testing.T) {
 	inBubble(t, ghaserver.Options{}, func(t *testing.T, s ghaserver.Local) {
+		t.Helper()
 		m, layers := cacheOf(t, 50)
 		to := larder.Target{Backend: wrap.Recommended(openLocal(t, s, withPacks, writer), wrap.Options{}), Ref: "demo"}
 		if _, err := larder.Export(t.Context(), m, layers, []larder.Target{to}, larder.ExportOptions{}); err != nil {
@@ -541,6 +550,7 @@ func TestExportInPacks(t *testing.T) {
 // themselves, because a catalog cannot be added to.
 func TestModesWithPacks(t *testing.T) {
 	inBubble(t, ghaserver.Options{}, func(t *testing.T, s ghaserver.Local) {
+		t.Helper()
 		putAll(t, openLocal(t, s, func(o *gha.Options) { withPacks(o); o.Mode = "write-only" }, writer), some(0, 5))
 		wantKinds(t, s.Server, map[string]int{"buildkit-blob-": 5})
 		wantAll(t, openLocal(t, s, withPacks, writer), some(0, 5))
@@ -551,6 +561,7 @@ func TestModesWithPacks(t *testing.T) {
 // as everything is.
 func TestCorruptPackIsNoticed(t *testing.T) {
 	inBubble(t, ghaserver.Options{}, func(t *testing.T, s ghaserver.Local) {
+		t.Helper()
 		blobs := some(0, 3)
 		putAll(t, openLocal(t, s, withPacks, writer), blobs)
 		e := s.Entries()[0]
@@ -575,6 +586,7 @@ func TestCatalogsThatMakeNoSense(t *testing.T) {
 		`{"packs":[{"key":"` + pack + `","size":9,"blobs":[{"digest":"` + d.String() + `","offset":9223372036854775807,"size":9223372036854775807}]}]}`,
 	} {
 		inBubble(t, ghaserver.Options{}, func(t *testing.T, s ghaserver.Local) {
+			t.Helper()
 			s.Plant(mainRef, catalogOfMain+"1", cacheVersion, []byte(text+" "))
 			s.Plant(mainRef, pack, cacheVersion, []byte("123456789"))
 			b := openLocal(t, s, withPacks, writer)
