@@ -260,7 +260,7 @@ func (p *packing) write(ctx context.Context, out io.Writer, i int) (compress.Lay
 // begin begins a layer, with the list if it can, and with the writer of an earlier
 // one if there is one.
 func (p *packing) begin(w *compress.Writer, out io.Writer, entries []archive.Entry) (_ *compress.Writer, err error) {
-	opts := compress.WriterOptions{Level: p.opts.Level, Concurrency: 1}
+	opts := compress.WriterOptions{Level: p.opts.Level, Serial: true}
 	if p.opts.Compression == compress.Zstd {
 		if opts.Note, err = archive.AppendList(nil, p.opts.Keep.Kept(entries), false); err != nil {
 			return nil, err

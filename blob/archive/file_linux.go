@@ -47,11 +47,13 @@ func uninterrupted(call func() error) error {
 	}
 }
 
-func (f *newFile) failed(op string, err error) error {
+func (f *newFile) failed(op string, err error) error { return failed(op, f.name, err) }
+
+func failed(op, name string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &fs.PathError{Op: op, Path: f.name, Err: err}
+	return &fs.PathError{Op: op, Path: name, Err: err}
 }
 
 // Write implements [io.Writer].
@@ -113,6 +115,12 @@ func (f *newFile) note(e *Entry) error {
 	if err := syscall.Fstat(f.fd, &stat); err != nil {
 		return f.failed("stat", err)
 	}
+	e.regular(&stat)
+	return nil
+}
+
+// regular fills in what the system says of a regular file.
+func (e *Entry) regular(stat *syscall.Stat_t) {
 	e.Mode = fs.FileMode(stat.Mode & 0o777)
 	for _, special := range specials {
 		if int64(stat.Mode)&special.bit != 0 {
@@ -120,8 +128,7 @@ func (f *newFile) note(e *Entry) error {
 		}
 	}
 	e.ModTime = time.Unix(stat.Mtim.Unix())
-	e.statOf(&stat)
-	return nil
+	e.statOf(stat)
 }
 
 // Close closes the file.

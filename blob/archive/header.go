@@ -1,9 +1,7 @@
 package archive
 
 import (
-	"fmt"
 	"io/fs"
-	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -51,15 +49,15 @@ type header struct {
 	modTime      time.Time
 	major, minor uint32
 	// records go into the extended header.
-	records map[string]string
+	records []record
 }
+
+// record is a keyword of an extended header and its value.
+type record struct{ key, value string }
 
 // record adds a record to the extended header.
 func (h *header) record(key, value string) {
-	if h.records == nil {
-		h.records = make(map[string]string)
-	}
-	h.records[key] = value
+	h.records = append(h.records, record{key, value})
 }
 
 // appendTo appends the header's blocks to buf.
@@ -128,9 +126,14 @@ func (h *header) extend() {
 	if h.gid > maxOctal7 {
 		h.record("gid", strconv.Itoa(h.gid))
 	}
-	if !utf8.ValidString(h.records["path"]) || !utf8.ValidString(h.records["linkpath"]) || !utf8.ValidString(h.records[sparseName]) {
+	if slices.ContainsFunc(h.records, record.isBinaryName) {
 		h.record("hdrcharset", "BINARY")
 	}
+}
+
+// isBinaryName reports whether a record has a name that is no UTF-8.
+func (r record) isBinaryName() bool {
+	return (r.key == "path" || r.key == "linkpath" || r.key == sparseName) && !utf8.ValidString(r.value)
 }
 
 // appendBlock appends one ustar header.
@@ -177,16 +180,20 @@ func within(n, limit int64) int64 {
 }
 
 // extended returns the body of an extended header.
-func extended(records map[string]string) []byte {
+func extended(records []record) []byte {
 	var body []byte
-	for _, key := range slices.Sorted(maps.Keys(records)) {
-		rest := fmt.Sprintf(" %s=%s\n", key, records[key])
-		length := len(rest)
+	slices.SortFunc(records, func(a, b record) int { return strings.Compare(a.key, b.key) })
+	for _, r := range records {
+		rest := len(r.key) + len(r.value) + len(" =\n")
+		length := rest
 		for n := 0; n != length; { // the length counts its own digits
 			n = length
-			length = len(rest) + len(strconv.Itoa(n))
+			length = rest + len(strconv.Itoa(n))
 		}
-		body = append(strconv.AppendInt(body, int64(length), 10), rest...)
+		body = strconv.AppendInt(body, int64(length), 10)
+		body = append(append(body, ' '), r.key...)
+		body = append(append(body, '='), r.value...)
+		body = append(body, '\n')
 	}
 	return body
 }
@@ -194,16 +201,19 @@ func extended(records map[string]string) []byte {
 // paxTime formats a time as seconds with a fraction.
 func paxTime(t time.Time) string {
 	sec, nsec := t.Unix(), int64(t.Nanosecond())
-	sign := ""
+	var out []byte
 	if sec < 0 && nsec > 0 {
 		sec, nsec = -(sec + 1), 1e9-nsec
-		sign = "-"
+		out = append(out, '-')
 	}
-	out := sign + strconv.FormatInt(sec, 10)
+	out = strconv.AppendInt(out, sec, 10)
 	if nsec == 0 {
-		return out
+		return string(out)
 	}
-	return out + strings.TrimRight(fmt.Sprintf(".%09d", nsec), "0")
+	point := len(out)
+	out = strconv.AppendInt(out, 1e9+nsec, 10) // with all nine digits behind a 1
+	out[point] = '.'
+	return strings.TrimRight(string(out), "0")
 }
 
 // pad fills buf up with zeros to the next block.

@@ -4,4 +4,7 @@ package archive
 
 import "os"
 
-func openFile(name string) (*os.File, error) { return os.Open(name) }
+func openFile(name string) (*oldFile, error) {
+	f, err := os.Open(name)
+	return &oldFile{f}, err
+}

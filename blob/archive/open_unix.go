@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix && !linux
 
 package archive
 
@@ -11,10 +11,10 @@ import (
 
 // openFile opens a regular file. It follows no symbolic link that has taken its
 // place meanwhile, and does not wait for a writer if that is a pipe.
-func openFile(name string) (*os.File, error) {
+func openFile(name string) (*oldFile, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, syscall.ELOOP) {
 		return nil, fmt.Errorf("%w: it is a symbolic link now", ErrChanged)
 	}
-	return f, err
+	return &oldFile{f}, err
 }

@@ -273,42 +273,60 @@ func (s *Snapshot) Names(layer int) []Entry {
 // were extracted, and those of an earlier snapshot whose layers are, as from
 // says, layers of this one too. Either may be nil.
 func (s *Snapshot) Merge(before *Snapshot, from map[int]int, out *Extracted) {
-	type owned struct {
-		Entry
-		of int
-	}
-	var all []owned
+	var extracted, kept owned
 	if out != nil {
-		for i := range out.Entries {
-			all = append(all, owned{out.Entries[i], out.Of[i]})
-		}
+		extracted = owned{out.Entries, out.Of}
 	}
 	if before != nil {
 		for i, of := range before.Of {
 			if layer, ok := from[of]; ok {
-				all = append(all, owned{before.Entries[i], layer})
+				kept.entries, kept.of = append(kept.entries, before.Entries[i]), append(kept.of, layer)
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b owned) int { return comparePaths(a.Path, b.Path) })
-	over := make(map[string]int) // the layer that removes or replaces all below a path
+	over := s.over(extracted, kept)
+	for len(extracted.entries)+len(kept.entries) > 0 {
+		e, of := extracted.or(&kept)
+		if n := len(s.Entries); n > 0 && s.Entries[n-1].Path == e.Path || coveredBy(over, e.Path, of) {
+			continue // extracted over what was there, or removed
+		}
+		s.Entries, s.Of = append(s.Entries, *e), append(s.Of, of)
+	}
+}
+
+// owned are sorted entries with the positions of their layers.
+type owned struct {
+	entries []Entry
+	of      []int
+}
+
+// or takes the first of the entries of two, that of o if they have the same path.
+func (o *owned) or(other *owned) (e *Entry, of int) {
+	if len(o.entries) == 0 || len(other.entries) > 0 && comparePaths(other.entries[0].Path, o.entries[0].Path) < 0 {
+		o = other
+	}
+	e, of = &o.entries[0], o.of[0]
+	o.entries, o.of = o.entries[1:], o.of[1:]
+	return e, of
+}
+
+// over returns the uppermost layers that remove or replace all below a path: only
+// deltas lie over anything.
+func (s *Snapshot) over(all ...owned) map[string]int {
+	over := make(map[string]int)
 	for i, l := range s.Layers {
 		for _, at := range l.Removed {
 			over[at] = i
 		}
 	}
-	for i := range all {
-		if e := &all[i]; !e.Mode.IsDir() {
-			over[e.Path] = max(over[e.Path], e.of)
+	for _, o := range all {
+		for i, of := range o.of {
+			if e := &o.entries[i]; s.Layers[of].Delta && !e.Mode.IsDir() {
+				over[e.Path] = max(over[e.Path], of)
+			}
 		}
 	}
-	for i := range all {
-		e := &all[i]
-		if n := len(s.Entries); n > 0 && s.Entries[n-1].Path == e.Path || coveredBy(over, e.Path, e.of) {
-			continue // extracted over what was there, or removed
-		}
-		s.Entries, s.Of = append(s.Entries, e.Entry), append(s.Of, e.of)
-	}
+	return over
 }
 
 // coveredBy reports whether a layer above the given one removes or replaces a

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -199,7 +198,7 @@ func (w *writer) file(e *Entry, h *header) error {
 	data := []segment{{0, e.Size}}
 	var table []byte
 	if e.sparse() {
-		if data, err = segments(f, e.Size); err != nil {
+		if data, err = f.segments(e.Size); err != nil {
 			return err
 		}
 		if len(data) != 1 || data[0].length != e.Size {
@@ -214,21 +213,16 @@ func (w *writer) file(e *Entry, h *header) error {
 }
 
 // unchanged checks an open file against its entry.
-func unchanged(f *os.File, e *Entry) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
+func unchanged(f *oldFile, e *Entry) error {
+	same, err := f.is(e)
+	if err == nil && !same {
+		err = ErrChanged
 	}
-	now := Entry{Path: e.Path, Mode: info.Mode(), Size: info.Size(), ModTime: info.ModTime()}
-	now.stat(info)
-	if !now.Same(e) {
-		return ErrChanged
-	}
-	return nil
+	return err
 }
 
 // content writes the header, the map of a sparse file and the data.
-func (w *writer) content(f *os.File, h *header, table []byte, data []segment) error {
+func (w *writer) content(f *oldFile, h *header, table []byte, data []segment) error {
 	if err := w.header(h); err != nil {
 		return err
 	}
@@ -249,9 +243,9 @@ func (w *writer) content(f *os.File, h *header, table []byte, data []segment) er
 // in bytes.
 const copyStep = 16 << 20
 
-func (w *writer) copy(f *os.File, s segment) error {
+func (w *writer) copy(f *oldFile, s segment) error {
 	if s.offset != 0 {
-		if _, err := f.Seek(s.offset, io.SeekStart); err != nil {
+		if err := f.seek(s.offset); err != nil {
 			return err
 		}
 	}

@@ -53,7 +53,7 @@ func startParts(dst io.Writer, p *parts, concurrency int) *parts {
 
 // again returns parts for a further stream, with the buffers of one that has
 // ended.
-func (p *parts) again(dst io.Writer) *parts {
+func (p *parts) again(dst io.Writer) encoder {
 	if p.part != nil {
 		p.recycle(p.part)
 	}
@@ -154,9 +154,7 @@ func (p *parts) recycle(b []byte) {
 
 // gzipMember returns a function that compresses a part into a gzip member.
 func gzipMember(level int) func(dst, part []byte) ([]byte, error) {
-	if level == 0 {
-		level = gzip.DefaultCompression
-	}
+	level = gzipLevel(level)
 	return func(dst, part []byte) ([]byte, error) {
 		out := bytes.NewBuffer(dst)
 		z, err := gzip.NewWriterLevel(out, level)
@@ -171,21 +169,9 @@ func gzipMember(level int) func(dst, part []byte) ([]byte, error) {
 	}
 }
 
-// defaultZstdLevel is that of the zstd command.
-const defaultZstdLevel = 3
-
 // zstdFrame returns a function that compresses a part into a zstd frame.
 func zstdFrame(opts WriterOptions) (func(dst, part []byte) ([]byte, error), error) {
-	level := opts.Level
-	if level == 0 {
-		level = defaultZstdLevel
-	}
-	z, err := zstd.NewWriter(nil,
-		zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(level)),
-		zstd.WithEncoderConcurrency(opts.Concurrency),
-		zstd.WithWindowSize(zstdPart),
-		zstd.WithLowerEncoderMem(true),
-		zstd.WithZeroFrames(true))
+	z, err := zstd.NewWriter(nil, append(zstdOptions(opts.Level), zstd.WithEncoderConcurrency(opts.Concurrency), zstd.WithLowerEncoderMem(true))...)
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,12 @@ type WriterOptions struct {
 	// 4 MiB for zstd. The parts of an eStargz layer, its files, are compressed one
 	// after another.
 	Concurrency int
+	// Serial compresses a gzip or zstd layer from its first byte to its last
+	// rather than in parts: it takes fewer bytes and less work, all of it on one
+	// processor at a time, which is right where many layers are written at the same
+	// time. The output is another one than that of parts. Concurrency does not
+	// matter then.
+	Serial bool
 	// Note is put ahead of the data of a zstd layer, where [ReadNote] finds it
 	// and decompressors pass over it. Other compressions have no such place.
 	Note []byte
@@ -79,6 +85,11 @@ type encoder interface {
 	abort()
 }
 
+// reusable is an encoder that has ended and leaves its memory to another.
+type reusable interface {
+	again(dst io.Writer) encoder
+}
+
 // NewWriter returns a writer that compresses what is written to it into dst.
 // The caller ends it with Close or Abort. Errors of dst are passed on as they
 // are; an unknown compression or level gives an error matching
@@ -124,8 +135,8 @@ func (w *Writer) Reset(dst io.Writer, note []byte) (err error) {
 	if err := w.note(note); err != nil {
 		return err
 	}
-	if p, ok := last.(*parts); ok {
-		w.encoder = p.again(outputOf{w})
+	if r, ok := last.(reusable); ok {
+		w.encoder = r.again(outputOf{w})
 	} else if w.encoder, err = newEncoder(outputOf{w}, w.compression, w.opts); err != nil {
 		return err
 	}
@@ -134,6 +145,9 @@ func (w *Writer) Reset(dst io.Writer, note []byte) (err error) {
 }
 
 func newEncoder(dst io.Writer, c Compression, opts WriterOptions) (encoder, error) {
+	if opts.Serial && (c == Gzip || c == Zstd) {
+		return newSerial(dst, c, opts.Level)
+	}
 	switch c {
 	case Gzip:
 		return newParts(dst, gzipPart, gzipMember(opts.Level), opts.Concurrency), nil

@@ -87,13 +87,15 @@ func TestWriterOfNothingWritesAStream(t *testing.T) {
 		compress.Zstd: func(r io.Reader) (io.Reader, error) { return zstd.NewReader(r, zstd.WithDecoderConcurrency(1)) },
 	}
 	for c, open := range readers {
-		out, _ := written(t, c, nil, 1, compress.WriterOptions{})
-		r, err := open(bytes.NewReader(out))
-		if err != nil || len(out) == 0 {
-			t.Fatalf("%s of nothing has %d bytes, %v", c, len(out), err)
-		}
-		if got, err := io.ReadAll(r); err != nil || len(got) != 0 {
-			t.Errorf("%s of nothing reads as %d bytes, %v", c, len(got), err)
+		for _, serial := range []bool{false, true} {
+			out, _ := written(t, c, nil, 1, compress.WriterOptions{Serial: serial})
+			r, err := open(bytes.NewReader(out))
+			if err != nil || len(out) == 0 {
+				t.Fatalf("%s of nothing has %d bytes, %v", c, len(out), err)
+			}
+			if got, err := io.ReadAll(r); err != nil || len(got) != 0 {
+				t.Errorf("%s of nothing reads as %d bytes, %v", c, len(got), err)
+			}
 		}
 	}
 }
@@ -101,11 +103,28 @@ func TestWriterOfNothingWritesAStream(t *testing.T) {
 func TestWriterIsDeterministic(t *testing.T) {
 	data := tarOf(t, text(4<<20+5))
 	for _, c := range compressions {
-		want, _ := written(t, c, data, len(data), compress.WriterOptions{Concurrency: 1})
-		for _, opts := range []compress.WriterOptions{{Concurrency: 7}} {
-			if got, _ := written(t, c, data, 77_777, opts); !bytes.Equal(got, want) {
-				t.Errorf("%s with %+v: output differs from that of one write on one processor", c, opts)
+		for _, serial := range []bool{false, true} {
+			want, layer := written(t, c, data, len(data), compress.WriterOptions{Concurrency: 1, Serial: serial})
+			if got, _ := written(t, c, data, 77_777, compress.WriterOptions{Concurrency: 7, Serial: serial}); !bytes.Equal(got, want) {
+				t.Errorf("%s, serial %t: output differs from that of one write on one processor", c, serial)
 			}
+			if diffID, _, err := compress.DiffID(bytes.NewReader(want), compress.Options{MaxExpansion: -1}); err != nil || diffID != layer.DiffID {
+				t.Errorf("%s, serial %t: reads as %s, %v, want %s", c, serial, diffID, err, layer.DiffID)
+			}
+		}
+	}
+}
+
+// TestSerialWriterSavesBytes compresses what repeats itself over the bounds of
+// parts.
+func TestSerialWriterSavesBytes(t *testing.T) {
+	block := text(512 << 10)
+	data := bytes.Repeat(block, 20)
+	for _, c := range []compress.Compression{compress.Gzip, compress.Zstd} {
+		parts, _ := written(t, c, data, 1<<20, compress.WriterOptions{})
+		whole, _ := written(t, c, data, 1<<20, compress.WriterOptions{Serial: true})
+		if len(whole) >= len(parts) {
+			t.Errorf("%s: %d bytes as one, want fewer than the %d in parts", c, len(whole), len(parts))
 		}
 	}
 }
@@ -212,8 +231,8 @@ func TestWriterPassesErrorsOn(t *testing.T) {
 	full := errors.New("disk full")
 	data := tarOf(t, text(6<<20))
 	for _, c := range compressions {
-		for _, n := range []int{0, 1 << 20} {
-			w, err := compress.NewWriter(&failing{n, full}, c, compress.WriterOptions{})
+		for _, n := range []int{0, 1, 1 << 20, 1<<20 + 1} {
+			w, err := compress.NewWriter(&failing{n, full}, c, compress.WriterOptions{Serial: n&1 == 1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -236,8 +255,8 @@ func TestWriterPassesErrorsOn(t *testing.T) {
 func TestAbortReleasesTheWriter(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	for _, c := range compressions {
-		for _, size := range []int{0, 5 << 20} {
-			w, err := compress.NewWriter(io.Discard, c, compress.WriterOptions{})
+		for _, size := range []int{0, 1, 5 << 20, 5<<20 + 1} {
+			w, err := compress.NewWriter(io.Discard, c, compress.WriterOptions{Serial: size&1 == 1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -357,8 +376,9 @@ func BenchmarkWriter(b *testing.B) {
 // up: each is what a new writer would have written.
 func TestResetBeginsAnew(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	for _, c := range compressions {
-		w, err := compress.NewWriter(io.Discard, c, compress.WriterOptions{Concurrency: 2})
+	for n := range 2 * len(compressions) {
+		c, serial := compressions[n/2], n%2 == 1
+		w, err := compress.NewWriter(io.Discard, c, compress.WriterOptions{Concurrency: 2, Serial: serial})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -377,7 +397,7 @@ func TestResetBeginsAnew(t *testing.T) {
 			if err := w.Close(); err != nil {
 				t.Fatal(err)
 			}
-			want, layer := written(t, c, data, 1<<20, compress.WriterOptions{})
+			want, layer := written(t, c, data, 1<<20, compress.WriterOptions{Serial: serial})
 			if !bytes.Equal(out.Bytes(), want) || w.Layer().Digest != layer.Digest || w.Layer().DiffID != layer.DiffID {
 				t.Errorf("%s, layer %d: %s of %d bytes, want %s of %d", c, i, w.Layer().Digest, out.Len(), layer.Digest, len(want))
 			}
