@@ -3,7 +3,10 @@ package larder
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -38,11 +41,43 @@ func (d Directory) withDefaults() (Directory, error) {
 	d.Name = cmp.Or(d.Name, path.Clean(filepath.ToSlash(d.Path)))
 	switch {
 	case d.Path == "":
-		return d, fmt.Errorf("%w: a directory without path", backend.ErrInvalid)
+		return d, fmt.Errorf("%w: the path of a directory is empty", backend.ErrInvalid)
 	case !utf8.ValidString(d.Name):
 		return d, fmt.Errorf("%w: directory %s: want a name that is UTF-8", backend.ErrInvalid, blob.Quote(d.Name))
 	}
 	return d, nil
+}
+
+// check returns an error unless there is such a directory.
+func (d Directory) check() error {
+	info, err := os.Stat(d.Path)
+	var failed *fs.PathError
+	switch {
+	case errors.As(err, &failed):
+		return fmt.Errorf("directory %s: %w", blob.Quote(d.Path), failed.Err)
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%w: %s is no directory, and only directories are saved", backend.ErrInvalid, blob.Quote(d.Path))
+	default:
+		return nil
+	}
+}
+
+// namesOf returns the names of directories in the form that caches have, each
+// once.
+func namesOf(paths []string) ([]string, error) {
+	var names []string
+	for _, at := range paths {
+		d, err := Directory{Path: at}.withDefaults()
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(names, d.Name) {
+			names = append(names, d.Name)
+		}
+	}
+	return names, nil
 }
 
 func checkKey(key string) error {

@@ -126,6 +126,8 @@ const (
 	// AttestationsStale: a cache was attached to images of which an index holds
 	// attestations; those are about the images as they were before.
 	AttestationsStale DegradationKind = "attestations-stale"
+	// DirectoryMissing: a key lacks a directory that is wanted, and was passed over.
+	DirectoryMissing DegradationKind = "directory-missing"
 	// NotRemembered: the state of a directory could not be written down, so that
 	// its files are read the next time.
 	NotRemembered DegradationKind = "not-remembered"

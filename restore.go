@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +23,12 @@ type RestoreOptions struct {
 	// Into is the directory that relative names are in. The default is the
 	// working directory.
 	Into string
+	// Directories are the names of the directories that are wanted; a key that
+	// lacks one of them is passed over. By default all directories of a key are
+	// restored, none of which may be outside of Into, or below a symbolic link that
+	// leads there: the cache says what they are called, and only what is named here
+	// is restored to wherever that is.
+	Directories []string
 	// Exact removes what is in a directory and was not saved.
 	Exact bool
 	// Check does not rely on what is remembered of a directory, but reads its
@@ -115,6 +120,10 @@ func lookup(ctx context.Context, key string, from []Target, opts RestoreOptions)
 		}
 		report.Sources = append(report.Sources, &SourceReport{Source: t.Backend.Info().Location, Ref: sources[i].Ref})
 	}
+	names, err := namesOf(opts.Directories)
+	if err != nil {
+		return none, nil, err
+	}
 	manifests := readDirectories(ctx, sources, report, opts)
 	if err := ctx.Err(); err != nil {
 		return none, nil, err
@@ -126,17 +135,34 @@ func lookup(ctx context.Context, key string, from []Target, opts RestoreOptions)
 			Hit: true, Exact: c.key == key, Key: c.key, Source: t.Backend.Info().Location, Ref: t.Ref, Report: report,
 			source: c.source, target: t, dirs: directoriesOf(manifests[c.source], c.key),
 		}
-		for _, d := range found.dirs {
-			if d.createdAt.After(found.SavedAt) {
-				found.SavedAt, found.Tool = d.createdAt, d.tool
-			}
+		if found.choose(names) {
+			all = append(all, found)
 		}
-		all = append(all, found)
 	}
 	if len(all) == 0 {
 		return none, nil, nil
 	}
 	return all[0], all, nil
+}
+
+// choose keeps the directories with some names, or all if there are none, and
+// reports whether the key has them all.
+func (f *Found) choose(names []string) bool {
+	if len(names) > 0 {
+		f.dirs = slices.DeleteFunc(f.dirs, func(d savedDirectory) bool { return !slices.Contains(names, d.name) })
+	}
+	if len(f.dirs) < len(names) {
+		if f.Exact {
+			f.Degradations = append(f.Degradations, Degradation{Kind: DirectoryMissing, Target: f.target.String(), Detail: fmt.Sprintf("key %s is passed over: of the directories asked for it has %d of %d", blob.Quote(f.Key), len(f.dirs), len(names))})
+		}
+		return false
+	}
+	for _, d := range f.dirs {
+		if d.createdAt.After(f.SavedAt) {
+			f.SavedAt, f.Tool = d.createdAt, d.tool
+		}
+	}
+	return true
 }
 
 // readDirectories reads the manifests of all sources at the same time.
@@ -178,18 +204,18 @@ func candidates(key string, prefixes []string, manifests []*manifest.Manifest) [
 }
 
 func (r *Restored) run(ctx context.Context, opts RestoreOptions) error {
-	for _, d := range r.dirs {
-		to := filepath.FromSlash(d.name)
-		if !filepath.IsAbs(to) {
-			to = filepath.Join(opts.Into, to)
-		}
-		report := &RestoredDirectory{Name: d.name, Path: to}
+	places, err := r.places(opts)
+	if err != nil {
+		return err
+	}
+	for i, d := range r.dirs {
+		report := &RestoredDirectory{Name: d.name, Path: places[i]}
 		r.Directories = append(r.Directories, report)
-		u := &unpacking{RestoredDirectory: report, found: r.Found, target: r.target, dir: d, opts: opts, memory: memoryOf(opts.Snapshots, r.Source, to)}
+		u := &unpacking{RestoredDirectory: report, found: r.Found, target: r.target, dir: d, opts: opts, memory: memoryOf(opts.Snapshots, r.Source, places[i])}
 		err := u.run(ctx)
 		u.giveUp()
 		if err != nil {
-			return fmt.Errorf("restore %s: %w", to, err)
+			return fmt.Errorf("directory %s: %w", places[i], err)
 		}
 	}
 	return nil

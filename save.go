@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/larder-build/larder/backend"
@@ -148,23 +147,33 @@ func (s *save) prepare(dirs []Directory, to []Target) error {
 	if err := cmp.Or(checkKey(s.key), checkTargets(targets), s.opts.check()); err != nil {
 		return err
 	}
-	for _, d := range dirs {
-		d, err := d.withDefaults()
-		if err != nil {
-			return err
-		}
-		if slices.ContainsFunc(s.dirs, func(other Directory) bool { return other.Name == d.Name }) {
-			return fmt.Errorf("%w: two directories with the name %s", backend.ErrInvalid, d.Name)
-		}
-		s.dirs = append(s.dirs, d)
-	}
-	if len(dirs) == 0 {
-		return fmt.Errorf("%w: no directory to save", backend.ErrInvalid)
+	if err := s.choose(dirs); err != nil {
+		return err
 	}
 	s.report.Report = newReport(targets...)
 	s.publishing = &export{opts: s.opts.Export, report: s.report.Report}
 	s.publishing.addTargets(targets)
 	return nil
+}
+
+// choose checks the directories.
+func (s *save) choose(dirs []Directory) error {
+	if len(dirs) == 0 {
+		return fmt.Errorf("%w: no directory to save", backend.ErrInvalid)
+	}
+	places := make([]string, len(dirs))
+	for i, d := range dirs {
+		d, err := d.withDefaults()
+		if err != nil {
+			return err
+		}
+		if err := d.check(); err != nil {
+			return err
+		}
+		s.dirs, places[i] = append(s.dirs, d), placeOf("", d.Name)
+	}
+	// Where they are restored to, they must not be in each other's way.
+	return apart(places)
 }
 
 func (s *save) run(ctx context.Context) error {
@@ -196,7 +205,7 @@ func (s *save) directories(ctx context.Context) ([]savedDirectory, []*archive.Sn
 	for i, d := range s.dirs {
 		p, err := s.directory(ctx, i)
 		if err != nil {
-			return nil, nil, fmt.Errorf("save %s: %w", d.Path, err)
+			return nil, nil, fmt.Errorf("directory %s: %w", d.Path, err)
 		}
 		saved[i], snapshots[i] = p.saved(), p.snapshot()
 		s.report.Directories = append(s.report.Directories, p.report)

@@ -12,18 +12,24 @@ import (
 	"github.com/larder-build/larder"
 )
 
-const restoreHelp = `Bring back the directories that "larder save" stored under a key.
+const restoreHelp = `Bring back the directories that "larder save" stored under a key, or those of them
+that are named, by the PATHs that they were saved by.
 
 Of several locations the first that has the key serves it. If none has it, the
-newest key that begins with the first --restore-key is taken, and so on. Without
-any, the status is 0 all the same, and the answer says that it is a miss.
+newest key that begins with the first --restore-key is taken, and so on. If there
+is none at all, or none with all of the PATHs, that is a miss: it is said, and the
+status is 0 all the same, unless --fail-on-miss is given. A key of which a layer is
+missing or damaged is passed over, with a warning.
 
-Relative paths are restored below --into. What a directory has already is not
-fetched, what was not saved stays there unless --exact is given, and a directory
-changes only when everything for it has been fetched and checked.`
+Relative paths are restored below --into. A directory that was saved by an absolute
+path, or one with "..", is restored to there only if it is named, because it is the
+cache that says so. What a directory has already is not fetched, what was not saved
+stays there unless --exact is given, and a directory changes only when everything
+for it has been fetched and checked.`
 
 const lookupHelp = `Say which key "larder restore" would restore, and from where, without fetching it.
-The status is 3 if there is none.`
+Only keys with all of the PATHs count, if any are given. The status is 3 if there is
+none.`
 
 // keyFlags are the flags of restore and lookup.
 type keyFlags struct {
@@ -47,8 +53,12 @@ func (a *app) addKeyFlags(cmd *cobra.Command, k *keyFlags) {
 func (a *app) restoreCommand() *cobra.Command {
 	var k keyFlags
 	var failOnMiss bool
-	cmd := a.command("restore --from LOCATION [--from LOCATION]... --key KEY [flags]", "Bring back the directories of a key", restoreHelp, cobra.NoArgs,
-		func(ctx context.Context, _ []string) error { return a.restore(ctx, &k, failOnMiss) })
+	cmd := a.command("restore --from LOCATION [--from LOCATION]... --key KEY [flags] [PATH...]", "Bring back the directories of a key", restoreHelp, cobra.ArbitraryArgs,
+		func(ctx context.Context, paths []string) error {
+			k.opts.Directories = paths
+			return a.restore(ctx, &k, failOnMiss)
+		})
+	cmd.ValidArgsFunction = nil
 	a.addKeyFlags(cmd, &k)
 	flags := cmd.Flags()
 	flags.StringVar(&k.opts.Into, "into", "", "`DIR` that relative paths are restored to; the working directory by default")
@@ -65,8 +75,12 @@ func (a *app) restoreCommand() *cobra.Command {
 // lookupCommand returns "larder lookup".
 func (a *app) lookupCommand() *cobra.Command {
 	var k keyFlags
-	cmd := a.command("lookup --from LOCATION [--from LOCATION]... --key KEY [flags]", "Say which key would be restored", lookupHelp, cobra.NoArgs,
-		func(ctx context.Context, _ []string) error { return a.lookup(ctx, &k) })
+	cmd := a.command("lookup --from LOCATION [--from LOCATION]... --key KEY [flags] [PATH...]", "Say which key would be restored", lookupHelp, cobra.ArbitraryArgs,
+		func(ctx context.Context, paths []string) error {
+			k.opts.Directories = paths
+			return a.lookup(ctx, &k)
+		})
+	cmd.ValidArgsFunction = nil
 	a.addKeyFlags(cmd, &k)
 	return cmd
 }
@@ -95,9 +109,9 @@ func (a *app) restore(ctx context.Context, k *keyFlags, failOnMiss bool) error {
 	took := a.Now().Sub(start)
 	a.warnOfSources(out.Found)
 	if err == nil && failOnMiss && !out.Hit {
-		err = missed(k.key)
+		err = k.missed()
 	}
-	return a.found(err, restored{larder.Schema, out.Found, out.Directories, took, failed(err)})
+	return a.found(err, k.key, restored{larder.Schema, out.Found, out.Directories, took, failed(err)})
 }
 
 func (a *app) lookup(ctx context.Context, k *keyFlags) error {
@@ -110,13 +124,20 @@ func (a *app) lookup(ctx context.Context, k *keyFlags) error {
 	out, err := larder.Lookup(ctx, k.key, sources, k.opts)
 	a.warnOfSources(out)
 	if err == nil && !out.Hit {
-		err = missed(k.key)
+		err = k.missed()
 	}
-	return a.found(err, restored{Schema: larder.Schema, Found: out, Nanoseconds: a.Now().Sub(start), Error: failed(err)})
+	return a.found(err, k.key, restored{Schema: larder.Schema, Found: out, Nanoseconds: a.Now().Sub(start), Error: failed(err)})
 }
 
-func missed(key string) error {
-	return &nothingError{text: fmt.Sprintf("there is no directory under the key %q, nor under one that begins with a --restore-key", key)}
+func (k *keyFlags) missed() error {
+	text := fmt.Sprintf("there is no key %q", k.key)
+	if len(k.opts.Prefixes) > 0 {
+		text += ", nor one that begins with a --restore-key"
+	}
+	if len(k.opts.Directories) > 0 {
+		text += ", with all of the PATHs"
+	}
+	return &nothingError{text: text}
 }
 
 // warnOfSources prints what is wrong with sources. That one has nothing is what
@@ -130,7 +151,7 @@ func (a *app) warnOfSources(f *larder.Found) {
 }
 
 // found prints what was found and restored, and returns err.
-func (a *app) found(err error, out restored) error {
+func (a *app) found(err error, key string, out restored) error {
 	if a.quiet && !a.json {
 		return err
 	}
@@ -139,7 +160,7 @@ func (a *app) found(err error, out restored) error {
 		case err != nil:
 			return
 		case !out.Hit:
-			_, _ = fmt.Fprintln(w, a.out.yellow("miss"))
+			_, _ = fmt.Fprintf(w, "%s: %s\n", printable(key), a.out.yellow("miss"))
 			return
 		}
 		for _, d := range out.Directories {

@@ -24,8 +24,11 @@ read again, and of a change only a few layers are sent. If nothing has changed,
 nothing is sent. Other keys of the same ref stay, unless --max-age or --keep says
 that there are too many. A key that is saved again is as young as a new one.
 
-The directories are kept in the location's refs with ".dirs" added to their names,
-which BuildKit does not write to.`
+Directories have the names that the PATHs are, relative ones to be restored below
+any directory, absolute ones and those with ".." only when they are named again.
+They are kept in the location's refs with ".dirs" added to their names, which
+BuildKit does not write to: save, restore and lookup add that by themselves, while
+"larder copy" and the like are given it, as in "local:cache?tag=main.dirs".`
 
 // saveCommand returns "larder save".
 func (a *app) saveCommand() *cobra.Command {

@@ -137,13 +137,82 @@ func TestSaveBadInput(t *testing.T) {
 		{"unknown compression", append(to, "--key", "k", "--compression", "lzma", "modules"), statusUsage, "lzma"},
 		{"no level", append(to, "--key", "k", "--compression", "zstd:high", "modules"), statusUsage, "zstd:3"},
 		{"level out of range", append(to, "--key", "k", "--compression", "gzip:12", "modules"), statusUsage, "1 to 9"},
-		{"no such directory", append(to, "--key", "k", "none"), statusFailed, "none"},
-		{"a file", append(to, "--key", "k", "go.sum"), statusFailed, "go.sum"},
+		{"no such directory", append(to, "--key", "k", "none"), statusFailed, `save: directory "none": no such file or directory`},
+		{"a file", append(to, "--key", "k", "go.sum"), statusFailed, `"go.sum" is no directory, and only directories are saved`},
+		{"an empty path", append(to, "--key", "k", ""), statusFailed, "the path of a directory is empty"},
+		{"a directory twice", append(to, "--key", "k", "modules", "./modules/"), statusFailed, `"modules" and "modules" are the same directory`},
+		{"a directory in another", append(to, "--key", "k", "modules/a", "modules"), statusFailed, `directory "modules/a" is in "modules"`},
+		{"a key in no encoding", append(to, "--key", "\xff", "modules"), statusFailed, `key "\xff": want text in UTF-8`},
 	}
 	for _, tt := range tests {
 		if got := s.run(t.Context(), tt.args...); got.status != tt.status || !strings.Contains(got.err, tt.want) {
 			t.Errorf("%s: status %d, want %d, and %q in %q", tt.name, got.status, tt.status, tt.want, got.err)
 		}
+	}
+}
+
+// TestRestoreOutside saves a directory above the working directory, which is
+// restored to there only by name.
+func TestRestoreOutside(t *testing.T) {
+	s := inProject(t)
+	if err := errors.Join(os.Mkdir("beside", 0o755), os.WriteFile("beside/f", nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir("modules")
+	store := []string{"--from", "local:../store?tag=main", "--key", "k"}
+	s.must(t, "save", "--to", "local:../store?tag=main", "--key", "k", "a", "../beside")
+	if err := os.RemoveAll("../beside"); err != nil {
+		t.Fatal(err)
+	}
+	got := s.run(t.Context(), append([]string{"restore", "--into", "out"}, store...)...)
+	if want := `directory "../beside" is outside of "out"`; got.status != statusFailed || !strings.Contains(got.err, want) {
+		t.Errorf("restore: status %d, %s, want %d and %s", got.status, got.err, statusFailed, want)
+	}
+	if _, err := os.Stat("out"); err == nil {
+		t.Error("restore has made a directory")
+	}
+	for _, verb := range [][]string{{"restore", "--fail-on-miss"}, {"lookup"}} {
+		got := s.run(t.Context(), append(append(verb, store...), "a", "none")...)
+		if got.status != statusNothing || !strings.Contains(got.err, "of the directories asked for it has 1 of 2") {
+			t.Errorf("larder %q: status %d, %s, want %d", verb, got.status, got.err, statusNothing)
+		}
+	}
+	s.must(t, append([]string{"restore", "a"}, store...)...)
+	if _, err := os.Stat("../beside"); err == nil {
+		t.Error("restore has restored what was not asked for")
+	}
+	s.must(t, append([]string{"restore", "../beside"}, store...)...)
+	if _, err := os.Stat("../beside/f"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRestoreBadInput(t *testing.T) {
+	s := inProject(t)
+	s.must(t, "save", "--to", "local:store?tag=main", "--key", "k", "modules")
+	from := []string{"restore", "--from", "local:store?tag=main"}
+	tests := []struct {
+		name   string
+		args   []string
+		status int
+		want   string
+	}{
+		{"no key", from, statusUsage, `"key"`},
+		{"empty key", append(from, "--key", ""), statusFailed, "not empty"},
+		{"into a file", append(from, "--key", "k", "--into", "go.sum"), statusFailed, "go.sum: not a directory"},
+		{"into nowhere", append(from, "--key", "k", "--into", "/proc/none"), statusFailed, "/proc/none"},
+		{"a miss", append(from, "--key", "none", "--fail-on-miss"), statusNothing, `there is no key "none"` + "\n"},
+		{"a miss of prefixes too", append(from, "--key", "none", "--fail-on-miss", "--restore-key", "n"), statusNothing, "nor one that begins with a --restore-key"},
+		{"a store that is a file", []string{"restore", "--from", "local:go.sum", "--key", "k"}, statusUsage, "go.sum is not a directory"},
+		{"no store", []string{"restore", "--from", "local:none", "--key", "k", "--fail-on-miss"}, statusNothing, `there is no key "k"`},
+	}
+	for _, tt := range tests {
+		if got := s.run(t.Context(), tt.args...); got.status != tt.status || !strings.Contains(got.err, tt.want) {
+			t.Errorf("%s: status %d, want %d, and %q in %q", tt.name, got.status, tt.status, tt.want, got.err)
+		}
+	}
+	if got := s.must(t, append(from, "--key", "none")...); got != "none: miss\n" {
+		t.Errorf("a miss prints %q", got)
 	}
 }
 
