@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	// stopLimit is how long a server or the command has to end after SIGTERM.
-	stopLimit = 10 * time.Second
+	// stopLimit is how long a server or the command has to end after SIGTERM. It
+	// is more than servers give their clients: versitygw waits 10 s for one that
+	// has connected and asked nothing yet, as net/http's clients do in advance.
+	stopLimit = 20 * time.Second
 	// startLimit is how long a server has to answer after its start. They
 	// take well under a second on an idle machine.
 	startLimit = time.Minute
