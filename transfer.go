@@ -20,14 +20,28 @@ import (
 // streams fill any link and more only take memory. A blob weighs one unit, and
 // one more for each heavyUnit bytes up to maxWeight; transferUnits may be on
 // the way. That gives 64 small blobs or 4 large ones.
+//
+// Those that all of their destinations store together with others are counted in
+// parts of a unit: a thousand may be on the way, and as many bytes as otherwise.
 const (
 	transferUnits = 64
 	maxWeight     = 16
 	heavyUnit     = 256 << 10
+	unitParts     = 16
 )
 
 func weight(size int64) int64 {
 	return min(1+size/heavyUnit, maxWeight)
+}
+
+// parts returns what a parcel weighs, in parts of a unit.
+func (p *parcel) parts() int64 {
+	for _, s := range p.to {
+		if p.Size > s[0].Backend.Info().Gathers {
+			return weight(p.Size) * unitParts
+		}
+	}
+	return min(1+p.Size/(heavyUnit/unitParts), maxWeight*unitParts)
 }
 
 // destination is a target of a transfer.
@@ -150,11 +164,11 @@ func (t *transfer) send(ctx context.Context, parcels []parcel) error {
 			t.progress.step(StepPlanned, s[0].index, p.Digest, p.Size)
 		}
 	}
-	units := semaphore.NewWeighted(transferUnits)
+	units := semaphore.NewWeighted(transferUnits * unitParts)
 	var running sync.WaitGroup
 	defer running.Wait()
 	for _, p := range parcels {
-		w := weight(p.Size)
+		w := p.parts()
 		if err := units.Acquire(ctx, w); err != nil {
 			return err
 		}

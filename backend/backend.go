@@ -180,6 +180,10 @@ type Info struct {
 	// CheapStat says that Stat costs no request, so that there is no point in
 	// avoiding it.
 	CheapStat bool
+	// Gathers is the size in bytes up to which blobs that are put at the same time
+	// are stored together, so that more of them at a time take fewer steps; 0 where
+	// each is stored by itself.
+	Gathers int64
 	// MaxDocumentSize is the largest document of a ref in bytes, or 0 for
 	// [MaxDocumentSize].
 	MaxDocumentSize int64

@@ -143,6 +143,9 @@ const isolation = "GitHub isolates caches by branch: a run reads those of its ow
 func (b *Backend) Info() backend.Info {
 	info := b.Backend.Info()
 	info.Isolation = isolation
+	if b.store.protocol.read {
+		info.Gathers = b.store.opts.Pack
+	}
 	if len(b.store.scopes.read) > 1 {
 		info.Scopes = slices.Clone(b.store.scopes.read)
 	}

@@ -546,6 +546,28 @@ func TestExportInPacks(t *testing.T) {
 	})
 }
 
+// TestExportThousandInPacks has a verb put so many blobs at the same time that they
+// gather, whose sources are open no longer than they are read.
+func TestExportThousandInPacks(t *testing.T) {
+	o := ghaserver.Options{}
+	o.Creations, o.Per, o.Latency = 200, time.Minute, 200*time.Millisecond
+	inBubble(t, o, func(t *testing.T, s ghaserver.Local) {
+		t.Helper()
+		b := wrap.Recommended(openLocal(t, s, withPacks, writer), wrap.Options{})
+		began := time.Now()
+		report := export1000(t, larder.Target{Backend: b, Ref: "demo"}, time.Hour)
+		took := time.Since(began)
+		t.Logf("exported in %v with %v", took, report.Requests)
+		if n := s.Count("create"); n > 5 || took > 20*time.Second {
+			t.Errorf("Export(1000 layers) has created %d entries in %v, want a pack, a catalog and a ref", n, took)
+		}
+		if n := report.Requests["create"]; n != s.Count("create") {
+			t.Errorf("Export() reports %d creations, want each of the %d once", n, s.Count("create"))
+		}
+		wantLeft(t, larder.Target{Backend: openLocal(t, s, nil, writer), Ref: "demo"}, 1000)
+	})
+}
+
 // TestModesWithPacks has a mode in which nothing may be read store blobs by
 // themselves, because a catalog cannot be added to.
 func TestModesWithPacks(t *testing.T) {

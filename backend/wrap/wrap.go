@@ -55,6 +55,17 @@ type Options struct {
 // as long.
 const DefaultLimit = 64
 
+// gatheringLimit is DefaultLimit where blobs that are put at the same time are
+// stored together (Info.Gathers): most of the calls wait for one.
+const gatheringLimit = 1024
+
+func defaultLimit(b backend.Backend) int {
+	if b.Info().Gathers > 0 {
+		return gatheringLimit
+	}
+	return DefaultLimit
+}
+
 // Recommended returns b behind all wrappers of this package but [ReadOnly], in
 // the order that the package comment explains, without those that o leaves out.
 func Recommended(b backend.Backend, o Options) backend.Backend {
@@ -64,7 +75,7 @@ func Recommended(b backend.Backend, o Options) backend.Backend {
 	if !o.NoLimit {
 		limiter := o.Limiter
 		if limiter == nil {
-			limiter = NewLimiter(DefaultLimit)
+			limiter = NewLimiter(defaultLimit(b))
 		}
 		b = Limit(b, limiter)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/larder-build/larder/backend"
@@ -104,15 +105,17 @@ func (b *Backend) send(ctx context.Context, d blob.Descriptor, src blob.Source, 
 	if err != nil {
 		return fmt.Errorf("open the content: %w", err)
 	}
-	defer func() { _ = r.Close() }()
+	leave := sync.OnceFunc(func() { _ = r.Close() })
+	defer leave()
 	if u, ok := b.store.(Uploader); ok && d.Size > b.partsFrom() {
 		return b.sendParts(ctx, u, d, r, cond)
 	}
-	return b.sendWhole(ctx, d, r, cond)
+	return b.sendWhole(ctx, d, r, leave, cond)
 }
 
-// sendWhole stores the content in one step.
-func (b *Backend) sendWhole(ctx context.Context, d blob.Descriptor, r io.ReadCloser, cond backend.Condition) error {
+// sendWhole stores the content in one step. It leaves the reader as soon as it has
+// read a small content, which may wait for others.
+func (b *Backend) sendWhole(ctx context.Context, d blob.Descriptor, r io.ReadCloser, leave func(), cond backend.Condition) error {
 	if d.Size >= askFirst {
 		cond = backend.Always
 	}
@@ -134,6 +137,8 @@ func (b *Backend) sendWhole(ctx context.Context, d blob.Descriptor, r io.ReadClo
 		if err := c.readAll(data); err != nil {
 			return err
 		}
+		c.end()
+		leave()
 		body.Reader = bytes.NewReader(data)
 	}
 	_, err := b.store.Put(ctx, b.opts.Keys.blob(d.Digest), body, cond)
