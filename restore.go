@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/blob/archive"
 	"github.com/larder-build/larder/manifest"
@@ -324,7 +325,7 @@ func (u *unpacking) links() map[int][]archive.Entry {
 
 // open returns a verified reader of a layer.
 func (u *unpacking) open(ctx context.Context, d blob.Descriptor) (io.ReadCloser, error) {
-	r, err := u.target.Backend.Open(ctx, d, 0, -1)
+	r, err := backend.RawSourceOf(u.target.Backend, d).Open(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errFetch, err)
 	}
