@@ -13,7 +13,7 @@ import (
 
 // Prune removes what is in a directory beside the given entries, which are
 // sorted, and returns the paths that it removed, directories without what was in
-// them.
+// them. Directories that were read-only are not any more until [Settle].
 func Prune(ctx context.Context, dir string, keep []Entry) ([]string, error) {
 	found, err := Walk(ctx, dir, WalkOptions{})
 	if err != nil {
@@ -30,7 +30,7 @@ func Prune(ctx context.Context, dir string, keep []Entry) ([]string, error) {
 		if err := ctx.Err(); err != nil {
 			return p.removed[:i], err
 		}
-		if err := root.RemoveAll(at); err != nil {
+		if err := removeAll(root, at); err != nil {
 			return p.removed[:i], err
 		}
 	}

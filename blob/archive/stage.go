@@ -28,6 +28,9 @@ type stage struct {
 	target *os.Root
 	root   *os.Root
 	name   string
+	// sealed is the mode that the target had if it was changed and is not what it is
+	// to be yet, else 0.
+	sealed fs.FileMode
 	// made are the directories that there were not, the innermost first.
 	made []string
 	// umask has the permission bits that new files do not get.
@@ -99,13 +102,35 @@ func (s *stage) open(dir string) error {
 	if s.target, err = os.OpenRoot(dir); err != nil {
 		return err
 	}
-	if err := s.target.Mkdir(s.name, 0o700); err != nil {
-		return err
+	if err := s.begin(); err != nil {
+		return &fs.PathError{Op: "write to", Path: dir, Err: cause(err)}
 	}
 	if s.root, err = s.target.OpenRoot(s.name); err != nil {
 		return errors.Join(err, s.target.Remove(s.name))
 	}
 	s.umask, err = umask(s.root)
+	return err
+}
+
+// begin makes the directory in which everything is written.
+func (s *stage) begin() error {
+	err := s.target.Mkdir(s.name, 0o700)
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	sealed, allowErr := allow(s.target, top)
+	if sealed == 0 || allowErr != nil {
+		return err
+	}
+	s.sealed = sealed
+	return s.target.Mkdir(s.name, 0o700)
+}
+
+// cause returns an error without the path that it is about, which nobody knows.
+func cause(err error) error {
+	if about, ok := errors.AsType[*fs.PathError](err); ok {
+		return about.Err
+	}
 	return err
 }
 
@@ -139,6 +164,9 @@ func (s *stage) clear() error {
 func (s *stage) close() {
 	_ = s.clear() // after an error of its own there is nothing to be done
 	if s.target != nil {
+		if s.sealed != 0 {
+			_ = s.target.Chmod(top, s.sealed)
+		}
 		_ = s.target.Close()
 	}
 	for _, dir := range s.made {
@@ -280,14 +308,14 @@ func (s *stage) place(dir string, from *os.Root) ([]string, error) {
 		case err != nil:
 			return nil, err
 		case info.IsDir() && old.IsDir():
-			below, err := s.descend(at, from, old)
+			below, err := s.descend(at, from)
 			if err != nil {
 				return nil, err
 			}
 			moved = append(moved, below...)
 			continue
 		case info.IsDir() || old.IsDir():
-			if err := s.target.RemoveAll(at); err != nil {
+			if err := removeAll(s.target, at); err != nil {
 				return nil, err
 			}
 		}
@@ -300,18 +328,16 @@ func (s *stage) place(dir string, from *os.Root) ([]string, error) {
 }
 
 // descend goes on in a directory that stage and target have.
-func (s *stage) descend(at string, from *os.Root, old fs.FileInfo) ([]string, error) {
+func (s *stage) descend(at string, from *os.Root) ([]string, error) {
 	below, err := from.OpenRoot(path.Base(at))
 	if err != nil {
 		return nil, err
 	}
-	if mode := old.Mode(); mode.Perm()&0o700 != 0o700 {
-		// Its new mode comes at the end.
-		if err := s.target.Chmod(at, mode|0o700); err != nil {
-			return nil, errors.Join(err, below.Close())
-		}
-	}
 	defer below.Close()
+	// Its new mode comes at the end.
+	if _, err := allow(s.target, at); err != nil {
+		return nil, err
+	}
 	return s.place(at, below)
 }
 
@@ -389,6 +415,9 @@ func (s *stage) linkTarget(e *Entry) error {
 		if err := s.target.MkdirAll(dir, implied); err != nil {
 			return err
 		}
+		if _, err := allow(s.target, dir); err != nil {
+			return err
+		}
 	}
 	// A link cannot replace a file, but a rename can.
 	temp := path.Join(s.name, rand.Text())
@@ -396,7 +425,7 @@ func (s *stage) linkTarget(e *Entry) error {
 		return err
 	}
 	if old, err := s.target.Lstat(e.Path); err == nil && old.IsDir() {
-		if err := s.target.RemoveAll(e.Path); err != nil {
+		if err := removeAll(s.target, e.Path); err != nil {
 			return err
 		}
 	}
@@ -419,6 +448,9 @@ func (s *stage) directories() error {
 		}
 		if err := s.directory(&dirs, e); err != nil {
 			return fmt.Errorf("%s: %w", blob.Quote(e.Path), err)
+		}
+		if e.Path == top {
+			s.sealed = 0
 		}
 	}
 	return nil

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/larder-build/larder"
+	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/blob/archive"
 	"github.com/larder-build/larder/blob/compress"
 )
 
@@ -134,6 +138,9 @@ func (a *app) save(ctx context.Context, s *scoping, key string, paths, to []stri
 	report, err := larder.Save(ctx, key, dirs, targets, opts)
 	stop()
 	took := a.Now().Sub(start)
+	if !opts.SkipUnreadable && canSkip(err, paths) {
+		err = &hinted{err, "--skip-unreadable leaves out what cannot be read, or changes all the time"}
+	}
 	for _, d := range report.Directories {
 		a.warnSkipped(d)
 	}
@@ -149,6 +156,14 @@ func (a *app) save(ctx context.Context, s *scoping, key string, paths, to []stri
 			a.savedSummary(w, report, took)
 		}
 	}))
+}
+
+// canSkip reports whether an error is about something in a directory that could
+// not be read.
+func canSkip(err error, dirs []string) bool {
+	about, ok := errors.AsType[*fs.PathError](err)
+	denied := ok && errors.Is(about, fs.ErrPermission) && !slices.Contains(dirs, about.Path) && backend.Kind(err) == nil
+	return denied || errors.Is(err, archive.ErrChanged)
 }
 
 func printableAll(texts []string) []string {
