@@ -134,6 +134,73 @@ func ExampleCopy() {
 	// oci-manifest 1 <nil>
 }
 
+// Two branches have built different steps; merged, both are found in one cache.
+func ExampleMerge() {
+	ctx := context.Background()
+	store := mem.New()
+	var branches []larder.Target
+	for _, name := range []string{"compile", "test"} {
+		branch := larder.Target{Backend: store, Ref: name}
+		m, content := step(name, "output of "+name)
+		if _, err := larder.Export(ctx, m, content, []larder.Target{branch}, larder.ExportOptions{}); err != nil {
+			fmt.Println(err)
+			return
+		}
+		branches = append(branches, branch)
+	}
+	merged := larder.Target{Backend: store, Ref: "merged"}
+	report, err := larder.Merge(ctx, branches, []larder.Target{merged}, larder.ExportOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	found, err := larder.Inspect(ctx, merged, larder.InspectOptions{})
+	fmt.Println(report.Targets[0].Outcome, found.Totals.Records, "records", err)
+	// Output: published 2 records <nil>
+}
+
+// What is on a store, whoever wrote it.
+func ExampleList() {
+	ctx := context.Background()
+	store := mem.New()
+	m, content := step("compile", "output")
+	if _, err := larder.Export(ctx, m, content, []larder.Target{{Backend: store, Ref: "main"}}, larder.ExportOptions{}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	refs, err := larder.List(ctx, store, larder.ListOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, r := range refs {
+		fmt.Println(r.Ref, r.Kind, r.Totals.Records)
+	}
+	// Output: main cache 1
+}
+
+// Why a step was no hit: the chain does not have it, but another branch does.
+func ExampleExplain() {
+	ctx := context.Background()
+	store := mem.New()
+	m, content := step("compile", "output")
+	if _, err := larder.Export(ctx, m, content, []larder.Target{{Backend: store, Ref: "feature"}}, larder.ExportOptions{}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	chain := []larder.Target{{Backend: store, Ref: "main"}}
+	why, err := larder.Explain(ctx, "compile", chain, larder.ExplainOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(why.Chain[0].Ref, why.Chain[0].Verdict)
+	fmt.Println(why.Verdict, why.Others[0].Ref)
+	// Output:
+	// main never-recorded
+	// elsewhere feature
+}
+
 // A store has lost a blob. The records that need it are dropped, the others
 // stay, and builds go on.
 func ExampleVerify() {

@@ -57,8 +57,8 @@ type ExplainOptions struct {
 	Now       func() time.Time
 }
 
-// DefaultMaxAge is when GitHub removes what nobody used, and a usual rule for
-// buckets.
+// DefaultMaxAge is the default of [ExplainOptions]: when GitHub removes what
+// nobody used, and a usual rule for buckets.
 const DefaultMaxAge = 7 * 24 * time.Hour
 
 // Explanation says where a step or a blob is, or why it is nowhere to be found.

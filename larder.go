@@ -1,7 +1,7 @@
 // Package larder stores build caches: content-addressed blobs and the small
 // manifests that say which of them are the result of which build step. It
-// exports, imports, copies, inspects, compares and verifies them, on any
-// [backend.Backend].
+// exports, imports, copies, inspects, compares and verifies them, and saves and
+// restores directories, on any [backend.Backend].
 //
 //	mux := all.Mux(all.Options{})
 //	loc, err := mux.Parse("type=local,src=./cache,tag=main")
@@ -9,13 +9,17 @@
 //	b, err := mux.Open(ctx, loc)
 //	...
 //	defer b.Close()
-//	found, err := larder.Inspect(ctx, larder.Target{Backend: b, Ref: loc.Refs[0]}, larder.InspectOptions{})
+//	found, err := larder.Inspect(ctx, larder.Target{Backend: b, Ref: loc.Refs()[0]}, larder.InspectOptions{})
 //
 // The verbs are functions. Each takes its targets, an options struct whose zero
 // value is right, and returns a [Report], even along with an error: what was
 // sent, what was reused, and everything that went less well than it should
 // have. A cache only saves time, so a verb carries on where it can, and says
 // so; it fails where its result would not be what was asked for.
+//
+// A context governs the whole verb: when it ends, the verb returns soon, with an
+// error that matches that of the context, and leaves refs as they were or
+// written as a whole.
 //
 // The verbs never close a backend. They may be called at the same time, on the
 // same targets too: what one of them has acknowledged, another does not undo.

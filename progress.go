@@ -37,8 +37,11 @@ type Step struct {
 	// Target is the index of the target among those that are written; of Save,
 	// that of the directory, and of Restore 0.
 	Target int
-	Blob   blob.Digest
-	Bytes  int64
+	// Blob is the digest of the blob, but see [SaveOptions].
+	Blob blob.Digest
+	// Bytes is the size of the blob, of a StepMoved how many have been read
+	// since the one before.
+	Bytes int64
 }
 
 func (p Progress) step(kind StepKind, target int, d blob.Digest, bytes int64) {

@@ -43,7 +43,8 @@ type RestoreOptions struct {
 	Snapshots string
 	// Progress, if not nil, receives the steps of fetching layers.
 	Progress Progress
-	// ReadLimit is the largest document to be read, in bytes.
+	// ReadLimit is the largest document to be read, in bytes. The default is
+	// buildkit.DefaultReadLimit.
 	ReadLimit int64
 }
 

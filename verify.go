@@ -189,7 +189,7 @@ func (v *verifying) read(ctx context.Context, b blob.Descriptor) {
 		v.note(b.Digest, err)
 		return
 	}
-	v.opts.Progress.step(StepSent, 0, b.Digest, b.Size)
+	v.opts.Progress.step(StepFetched, 0, b.Digest, b.Size)
 	v.pass(b)
 }
 

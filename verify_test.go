@@ -6,7 +6,10 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/larder-build/larder"
 	"github.com/larder-build/larder/backend"
@@ -39,6 +42,22 @@ func TestVerifyOfAGoodCache(t *testing.T) {
 	v := verify(t, to, larder.VerifyOptions{})
 	if want := c.Layers[0].Size + c.Layers[1].Size; !v.OK || v.Blobs != 2 || v.Bytes != want || v.RecordsLost != 0 {
 		t.Errorf("Verify() = %+v, want ok with 2 blobs and %d bytes", v, want)
+	}
+}
+
+func TestVerifyProgress(t *testing.T) {
+	d := damage(t, mem.EncodingFlat)
+	var mu sync.Mutex
+	ends := map[larder.StepKind]int{}
+	verify(t, d.Target, larder.VerifyOptions{Progress: func(s larder.Step) {
+		mu.Lock()
+		defer mu.Unlock()
+		if s.Kind != larder.StepPlanned && s.Kind != larder.StepMoved {
+			ends[s.Kind]++
+		}
+	}})
+	if diff := cmp.Diff(map[larder.StepKind]int{larder.StepFetched: 1, larder.StepFailed: 3}, ends); diff != "" {
+		t.Errorf("blobs that ended by kind differ (-want +got):\n%s", diff)
 	}
 }
 

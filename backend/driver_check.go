@@ -29,7 +29,8 @@ func CommonAttrs() []Attr {
 	}
 }
 
-// Bool accepts what [strconv.ParseBool] does, as BuildKit.
+// Bool is a check for [Attr]: it accepts what [strconv.ParseBool] does, as
+// BuildKit.
 func Bool(value string) error {
 	if _, err := strconv.ParseBool(value); err != nil {
 		return errors.New("want true or false")
@@ -37,7 +38,7 @@ func Bool(value string) error {
 	return nil
 }
 
-// OneOf returns a check that accepts the given values.
+// OneOf returns a check for [Attr] that accepts the given values.
 func OneOf(values ...string) func(string) error {
 	return func(value string) error {
 		if slices.Contains(values, value) {
@@ -47,8 +48,8 @@ func OneOf(values ...string) func(string) error {
 	}
 }
 
-// IntBetween returns a check that accepts decimal integers from low to high,
-// both included.
+// IntBetween returns a check for [Attr] that accepts decimal integers from low to
+// high, both included.
 func IntBetween(low, high int) func(string) error {
 	return func(value string) error {
 		n, err := strconv.Atoi(value)
@@ -59,8 +60,8 @@ func IntBetween(low, high int) func(string) error {
 	}
 }
 
-// Duration accepts durations in Go's notation that are not negative: 24h,
-// 90s, 1h30m.
+// Duration is a check for [Attr]: it accepts durations in Go's notation that are
+// not negative: 24h, 90s, 1h30m.
 func Duration(value string) error {
 	if d, err := time.ParseDuration(value); err != nil || d < 0 {
 		return errors.New("want a duration such as 90s or 24h")
@@ -68,8 +69,9 @@ func Duration(value string) error {
 	return nil
 }
 
-// HTTPURL accepts absolute http and https URLs with a host and without user
-// information, query and fragment, where secrets could hide.
+// HTTPURL is a check for [Attr]: it accepts absolute http and https URLs with a
+// host and without user information, query and fragment, where secrets could
+// hide.
 func HTTPURL(value string) error {
 	u, err := url.Parse(value)
 	switch {
@@ -81,7 +83,7 @@ func HTTPURL(value string) error {
 	return nil
 }
 
-// Digest accepts digests as [blob.CheckDigest] does.
+// Digest is a check for [Attr]: it accepts digests as [blob.CheckDigest] does.
 func Digest(value string) error {
 	if blob.CheckDigest(blob.Digest(value)) != nil {
 		return errors.New("want sha256: and 64 lower-case hexadecimal digits")

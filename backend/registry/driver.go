@@ -24,8 +24,9 @@ const driverName = "registry"
 //	ghcr.io/org/cache@sha256:...
 //
 // Beside BuildKit's attributes there are ca, a file of certificates in PEM that
-// may certify the registry, chunk-size, see [Options.ChunkSize], and
-// delete=false, see [Options.NoDelete].
+// may certify the registry; mirror, with semicolons between several, and proxy,
+// see [Options.Mirrors] and [Options.Proxy]; chunk-size, see
+// [Options.ChunkSize]; and delete=false, see [Options.NoDelete].
 func Driver() backend.Driver { return DriverWith(Options{}) }
 
 // DriverWith returns the driver with options that a location cannot spell, such

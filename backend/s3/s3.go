@@ -82,8 +82,9 @@ type Options struct {
 	// NoConditions says that the store does not obey conditions.
 	NoConditions bool
 
-	// RefreshAge bounds how old the content gets that is in use, see
-	// bucket.Options. BuildKit calls it touch_refresh.
+	// RefreshAge bounds how old blobs get that are in use: those older than half
+	// of it are renewed when they are put. 0 means 24 hours, less than 0 always.
+	// BuildKit calls it touch_refresh.
 	RefreshAge time.Duration
 	// Concurrency is how many parts of one large blob are sent or fetched at the
 	// same time; 0 means 4.
@@ -99,8 +100,9 @@ type Options struct {
 	minPart int64
 
 	// Transport sends the requests, to the store and, unless AWS_CA_BUNDLE is
-	// set, to AWS's token services; RootCAs are then its business. Nil means one of the backend's own, with
-	// the proxies of the environment and as many connections as requests.
+	// set, to AWS's token services; RootCAs are then its business. Nil means one
+	// of the backend's own, with the proxies of the environment and as many
+	// connections as requests.
 	Transport http.RoundTripper
 	// Now is the clock that ages are measured by; nil means [time.Now].
 	Now func() time.Time

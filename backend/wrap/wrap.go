@@ -12,8 +12,10 @@
 // waits to be tried again occupies no slot, and Timeout inside of Limit, so
 // that it measures the store and not the queue.
 //
+// [ReadOnly], [WriteOnly] and [OnlyRefs] restrict what may be done.
+//
 // Wrappers that may be bypassed without harm are a [backend.Unwrapper]; [Check]
-// and [ReadOnly], which enforce something, are not, and pass on the optional
+// and those that restrict enforce something, are not, and pass on the optional
 // interfaces of package backend themselves. Closing a wrapper closes what it
 // wraps.
 package wrap
@@ -66,8 +68,9 @@ func defaultLimit(b backend.Backend) int {
 	return DefaultLimit
 }
 
-// Recommended returns b behind all wrappers of this package but [ReadOnly], in
-// the order that the package comment explains, without those that o leaves out.
+// Recommended returns b behind all wrappers of this package but those that
+// restrict it, in the order that the package comment explains, without those that
+// o leaves out.
 func Recommended(b backend.Backend, o Options) backend.Backend {
 	if !o.NoTimeout {
 		b = Timeout(b, o.Timeout)
