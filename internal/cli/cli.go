@@ -75,7 +75,8 @@ func wantsJSON(args []string) bool {
 }
 
 const rootHelp = `larder lists, checks, compares, merges, copies and repairs build caches: those
-that BuildKit and larder export.
+that BuildKit and larder export. It also keeps directories in them, under keys:
+save, restore, lookup and key.
 
 A LOCATION is where a cache is, as BuildKit spells it (type=local,src=./cache,tag=main),
 as a URL (local:./cache?tag=main), or simply a directory (./cache) or repository

@@ -4,15 +4,16 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"text/template"
 
+	"github.com/bmatcuk/doublestar/v4"
 	"github.com/spf13/cobra"
 
 	"github.com/larder-build/larder"
@@ -21,11 +22,13 @@ import (
 const keyHelp = `Print a key made from a template (Go's text/template) with these functions:
 
   {{os}} {{arch}}          the system and processor, such as linux and amd64
-  {{hash "FILE"...}}       a digest of the content of files; names may be patterns
-  {{env "NAME"}}           an environment variable
+  {{hash "FILE"...}}       a digest of the content of files; names may be patterns,
+                           with ** for any number of directories
+  {{env "NAME"}}           an environment variable, empty if it is not set
   {{date "2006-01"}}       the date in UTC, in Go's layout
 
-For example: larder key 'deps-{{os}}-{{arch}}-{{hash "go.sum" "*/go.sum"}}'`
+For example:
+  larder key 'deps-{{os}}-{{arch}}-{{hash "go.sum" "**/go.sum"}}'`
 
 // keyCommand returns "larder key".
 func (a *app) keyCommand() *cobra.Command {
@@ -58,6 +61,9 @@ func (a *app) key(text string) (string, error) {
 	}
 	var key strings.Builder
 	if err := t.Execute(&key, nil); err != nil {
+		if failed, ok := errors.AsType[*hashError](err); ok {
+			return "", failed // without the template's view of it
+		}
 		return "", err
 	}
 	if key.Len() == 0 {
@@ -70,18 +76,27 @@ func (a *app) key(text string) (string, error) {
 // bits, keys that differ by chance only are not met.
 const hashDigits = 16
 
+// hashError is an error of "hash" in a template.
+type hashError struct {
+	pattern string
+	err     error
+}
+
+func (e *hashError) Error() string { return fmt.Sprintf("hash %q: %v", e.pattern, e.err) }
+func (e *hashError) Unwrap() error { return e.err }
+
 // hashFiles returns a digest of the content of files, whatever their names. A
 // pattern that matches nothing is an error: a key that leaves out what it was
 // to depend on would be found when it should not.
 func hashFiles(patterns ...string) (string, error) {
 	var names []string
 	for _, pattern := range patterns {
-		matches, err := filepath.Glob(pattern)
-		if err != nil {
-			return "", fmt.Errorf("%q: %w", pattern, err)
+		matches, err := doublestar.FilepathGlob(pattern, doublestar.WithFilesOnly(), doublestar.WithFailOnIOErrors())
+		if err == nil && len(matches) == 0 {
+			err = fmt.Errorf("there is no such file: %w", os.ErrNotExist)
 		}
-		if len(matches) == 0 {
-			return "", fmt.Errorf("%q: %w", pattern, os.ErrNotExist)
+		if err != nil {
+			return "", &hashError{pattern, err}
 		}
 		names = append(names, matches...)
 	}
@@ -90,7 +105,7 @@ func hashFiles(patterns ...string) (string, error) {
 	for _, name := range slices.Compact(names) {
 		sum, err := hashFile(name)
 		if err != nil {
-			return "", err
+			return "", &hashError{name, err}
 		}
 		all.Write(sum)
 	}

@@ -43,7 +43,7 @@ func (a *app) promoteCommand() *cobra.Command {
 	flags.StringVar(&to, "to", "", "`LOCATION` to add to, with one ref, or a scope")
 	flags.StringVar(&base, "base", "", "`LOCATION` of both scopes, without a ref")
 	flags.StringVar(&target, "target", "", "`NAME` of the builds' target, if scopes have one")
-	flags.StringVar(&platform, "platform", "", "`NAME` of the builds' platform, likewise")
+	flags.StringVar(&platform, "platform", "", "`NAME` of the builds' platform, which then has a cache of its own")
 	flags.BoolVar(&opts.Overwrite, "overwrite", false, "replace what the destination has")
 	addWriteFlags(cmd, &encoding, &opts.Strict)
 	a.requireLocations(cmd, "from", "to")

@@ -25,7 +25,11 @@ Relative paths are restored below --into. A directory that was saved by an absol
 path, or one with "..", is restored to there only if it is named, because it is the
 cache that says so. What a directory has already is not fetched, what was not saved
 stays there unless --exact is given, and a directory changes only when everything
-for it has been fetched and checked.`
+for it has been fetched and checked.
+
+For example:
+  larder restore --from ghcr.io/org/cache:main --key "$key" --restore-key deps-
+  larder restore --from local:cache --key "$key" node_modules ~/.cache/go-build`
 
 const lookupHelp = `Say which key "larder restore" would restore, and from where, without fetching it.
 Only keys with all of the PATHs count, if any are given. The status is 3 if there is

@@ -32,7 +32,11 @@ Directories have the names that the PATHs are, relative ones to be restored belo
 any directory, absolute ones and those with ".." only when they are named again.
 They are kept in the location's refs with ".dirs" added to their names, which
 BuildKit does not write to: save, restore and lookup add that by themselves, while
-"larder copy" and the like are given it, as in "local:cache?tag=main.dirs".`
+"larder copy" and the like are given it, as in "local:cache?tag=main.dirs".
+
+For example:
+  key=$(larder key 'deps-{{os}}-{{hash "package-lock.json"}}')
+  larder save --to ghcr.io/org/cache:main --key "$key" --max-age 30d node_modules`
 
 // saveCommand returns "larder save".
 func (a *app) saveCommand() *cobra.Command {

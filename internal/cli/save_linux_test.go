@@ -229,17 +229,27 @@ func TestKey(t *testing.T) {
 	if again := s.must(t, "key", `deps-{{os}}-{{arch}}-{{env "BRANCH"}}-{{hash "go.sum" "modules/*/index.js"}}`); again == first {
 		t.Errorf("key stays %q when a file changes", again)
 	}
+	if deep := s.must(t, "key", `deps-{{os}}-{{arch}}-{{env "BRANCH"}}-{{hash "**/index.js" "./go.sum"}}`); deep != s.must(t, "key", `deps-{{os}}-{{arch}}-{{env "BRANCH"}}-{{hash "go.sum" "modules/*/index.js"}}`) {
+		t.Errorf("key is %q with patterns that match the same files in another way", deep)
+	}
 	if got := s.document(t, "key", "a-{{os}}"); got.Schema != "larder/v1" || got.Key != "a-linux" {
 		t.Errorf("key --json printed %+v", got)
 	}
-	for name, args := range map[string]struct {
+	for name, tt := range map[string]struct {
 		template string
 		status   int
+		want     string
 	}{
-		"no such file": {`{{hash "none"}}`, statusFailed}, "malformed": {`{{hash`, statusUsage}, "unknown function": {`{{user}}`, statusUsage}, "empty": {``, statusUsage},
+		"no such file":     {`{{hash "go.sum" "none"}}`, statusFailed, `key: hash "none": there is no such file`},
+		"a directory":      {`{{hash "modules"}}`, statusFailed, `hash "modules": there is no such file`},
+		"nothing matches":  {`{{hash "**/*.lock"}}`, statusFailed, `hash "**/*.lock"`},
+		"a bad pattern":    {`{{hash "[a"}}`, statusFailed, `hash "[a": syntax error`},
+		"malformed":        {`{{hash`, statusUsage, "unclosed action"},
+		"unknown function": {`{{user}}`, statusUsage, `"user" not defined`},
+		"empty":            {``, statusUsage, "empty key"},
 	} {
-		if got := s.run(t.Context(), "key", args.template); got.status != args.status || got.err == "" {
-			t.Errorf("%s: status %d, want %d: %s", name, got.status, args.status, got.err)
+		if got := s.run(t.Context(), "key", tt.template); got.status != tt.status || !strings.Contains(got.err, tt.want) {
+			t.Errorf("%s: status %d, want %d, and %q in %q", name, got.status, tt.status, tt.want, got.err)
 		}
 	}
 }

@@ -42,7 +42,7 @@ func (s *scoping) addScopeFlags(cmd *cobra.Command) {
 	flags.StringVar(&s.event, "event", "", "`FILE` with GitHub's event, in place of GITHUB_EVENT_PATH")
 	flags.StringVar(&s.defaultBranch, "default-branch", "", "`BRANCH` that all others fall back to")
 	flags.StringVar(&s.target, "target", "", "`NAME` of the build's target, which then has a cache of its own")
-	flags.StringVar(&s.platform, "platform", "", "`NAME` of the build's platform, likewise")
+	flags.StringVar(&s.platform, "platform", "", "`NAME` of the build's platform, which then has a cache of its own")
 	flags.BoolVar(&s.fork, "fork", false, "the build is of a fork; --fork=false that it is of none")
 	s.forkGiven = func() bool { return flags.Changed("fork") }
 }
