@@ -3,7 +3,6 @@ package azblob_test
 import (
 	"crypto/rand"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/larder-build/larder/backend/backendtest"
 	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/internal/azuretest"
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // small are the options of a backend for which little data is much.
@@ -105,20 +105,8 @@ func containerOf(tb testing.TB, b backend.Backend) string {
 	return u.Path[strings.LastIndex(u.Path, "/")+1:]
 }
 
-// azurite returns the account URL of the testbed's Azurite, or skips the test.
-func azurite(tb testing.TB) string {
-	tb.Helper()
-	const variable = "LARDER_TEST_AZURITE"
-	accountURL := os.Getenv(variable)
-	switch {
-	case accountURL != "":
-	case os.Getenv("LARDER_TEST_REQUIRE") == "1":
-		tb.Fatalf("%s is not set, and LARDER_TEST_REQUIRE asks for every server", variable)
-	default:
-		tb.Skipf("%s is not set: run the tests by go run ./internal/testbed", variable)
-	}
-	return accountURL
-}
+// azurite is where the testbed tells the account URL of its Azurite.
+const azurite = "LARDER_TEST_AZURITE"
 
 func TestConformance(t *testing.T) {
 	for _, tt := range []struct {
@@ -136,5 +124,5 @@ func TestConformance(t *testing.T) {
 }
 
 func TestConformanceOnAzurite(t *testing.T) {
-	conform(t, azurite(t), nil, func(h *backendtest.Harness) { h.PageSize = 0 })
+	conform(t, testserver.FromTestbed(t, azurite), nil, func(h *backendtest.Harness) { h.PageSize = 0 })
 }

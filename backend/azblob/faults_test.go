@@ -18,6 +18,7 @@ import (
 	"github.com/larder-build/larder/internal/azuretest"
 	"github.com/larder-build/larder/internal/faultproxy"
 	"github.com/larder-build/larder/internal/faultsuite"
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // disturbed is the suite of faults over an account. Layers go up whole: blocks
@@ -45,7 +46,7 @@ func TestFaults(t *testing.T) {
 }
 
 func TestFaultsOnAzurite(t *testing.T) {
-	accountURL, container := azurite(t), newContainer()
+	accountURL, container := testserver.FromTestbed(t, azurite), newContainer()
 	create(t, open(t, azblob.Options{AccountURL: accountURL, AccountKey: azuretest.Key, Container: container}))
 	disturbed(t, accountURL, container)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/larder-build/larder/backend/azblob"
 	"github.com/larder-build/larder/backend/backendtest"
 	"github.com/larder-build/larder/internal/azuretest"
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // contenders is how many writers race for a blob.
@@ -30,7 +31,7 @@ func TestRaces(t *testing.T) {
 }
 
 func TestRacesOnAzurite(t *testing.T) {
-	opts := small(azurite(t), newContainer())
+	opts := small(testserver.FromTestbed(t, azurite), newContainer())
 	opts.CreateContainer = true
 	raceRefs(t, opts)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/larder-build/larder/backend/azblob"
 	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/internal/azuretest"
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // TestBadOptions shows that Open names the setting that is wrong, and does not
@@ -153,7 +154,7 @@ func TestRefusals(t *testing.T) {
 
 // TestRefusalsOfAzurite shows the same of Azurite, which knows fewer words.
 func TestRefusalsOfAzurite(t *testing.T) {
-	accountURL := azurite(t)
+	accountURL := testserver.FromTestbed(t, azurite)
 	for _, tt := range refusals() {
 		t.Run(tt.name, func(t *testing.T) {
 			opts := azblob.Options{AccountURL: accountURL, AccountKey: azuretest.Key, Container: "cache"}

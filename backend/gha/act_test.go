@@ -12,6 +12,7 @@ import (
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/backend/backendtest"
 	"github.com/larder-build/larder/backend/gha"
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // startAct starts the cache server of nektos/act, which ends with the test, and
@@ -43,13 +44,7 @@ func startAct(tb testing.TB) string {
 
 // TestConformanceOnAct runs the suite on a server of others.
 func TestConformanceOnAct(t *testing.T) {
-	switch {
-	case os.Getenv("LARDER_TEST_ACT") != "":
-	case os.Getenv("LARDER_TEST_REQUIRE") == "1":
-		t.Fatal("LARDER_TEST_ACT is not set, and LARDER_TEST_REQUIRE asks for every program")
-	default:
-		t.Skip("LARDER_TEST_ACT is not set: run the tests by go run ./internal/testbed")
-	}
+	testserver.FromTestbed(t, "LARDER_TEST_ACT")
 	var urls sync.Map // of backends
 	connect := func(tb testing.TB, url string) backend.Backend {
 		tb.Helper()

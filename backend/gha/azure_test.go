@@ -2,12 +2,12 @@ package gha_test
 
 import (
 	"crypto/rand"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/larder-build/larder/internal/azuretest"
 	"github.com/larder-build/larder/internal/ghaserver"
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // TestConformanceOnAzure runs the suite with contents that the service does not
@@ -19,7 +19,7 @@ func TestConformanceOnAzure(t *testing.T) {
 		account func(t *testing.T) string
 	}{
 		{"in the process", func(t *testing.T) string { t.Helper(); return azuretest.New(t, azuretest.Options{}).URL }},
-		{"Azurite", azurite},
+		{"Azurite", func(t *testing.T) string { t.Helper(); return testserver.FromTestbed(t, "LARDER_TEST_AZURITE") }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			contents, err := azuretest.NewContainer(t.Context(), tt.account(t), "gha-"+strings.ToLower(rand.Text()))
@@ -29,18 +29,4 @@ func TestConformanceOnAzure(t *testing.T) {
 			conform(t, ghaserver.Options{Contents: contents}, 2)
 		})
 	}
-}
-
-// azurite returns the account of the testbed's Azurite, or skips the test.
-func azurite(t *testing.T) string {
-	t.Helper()
-	account := os.Getenv("LARDER_TEST_AZURITE")
-	switch {
-	case account != "":
-	case os.Getenv("LARDER_TEST_REQUIRE") == "1":
-		t.Fatal("LARDER_TEST_AZURITE is not set, and LARDER_TEST_REQUIRE asks for every server")
-	default:
-		t.Skip("LARDER_TEST_AZURITE is not set: run the tests by go run ./internal/testbed")
-	}
-	return account
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/larder-build/larder/internal/calls"
 	"github.com/larder-build/larder/internal/faultproxy"
 	"github.com/larder-build/larder/internal/registrytest"
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // received is how many bytes of blobs a registry was sent.
@@ -173,7 +174,7 @@ func TestStalledUploadGoesOn(t *testing.T) {
 // TestUploadGoesOnOverServers breaks an upload before the reference registry.
 func TestUploadGoesOnOverServers(t *testing.T) {
 	const size = 8 << 20
-	host := address(t, "LARDER_TEST_REGISTRY")
+	host := testserver.FromTestbed(t, "LARDER_TEST_REGISTRY")
 	for name, chunk := range map[string]int64{"whole": 0, "in chunks": 4 << 20} {
 		t.Run(name, func(t *testing.T) {
 			p := faultproxy.New(t, "http://"+host)

@@ -3,7 +3,6 @@ package registry_test
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/larder-build/larder/backend/backendtest"
 	"github.com/larder-build/larder/backend/registry"
 	"github.com/larder-build/larder/backend/wrap"
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // TestConformanceOfServers runs the suite over the registries of the testbed:
@@ -33,26 +33,12 @@ func TestConformanceOfServers(t *testing.T) {
 		{"LARDER_TEST_REGISTRY_DEBIAN", registry.Options{NoDelete: true}, changes(lightly, persistently)},
 	} {
 		t.Run(server.variable, func(t *testing.T) {
-			conform(t, address(t, server.variable), server.opts, server.changes...)
+			conform(t, testserver.FromTestbed(t, server.variable), server.opts, server.changes...)
 		})
 	}
 }
 
 func changes(all ...func(*backendtest.Harness)) []func(*backendtest.Harness) { return all }
-
-// address returns where a server of the testbed listens, or skips the test.
-func address(t *testing.T, variable string) string {
-	t.Helper()
-	host := os.Getenv(variable)
-	switch {
-	case host != "":
-	case os.Getenv("LARDER_TEST_REQUIRE") == "1":
-		t.Fatalf("%s is not set, and LARDER_TEST_REQUIRE asks for every server", variable)
-	default:
-		t.Skipf("%s is not set: run the tests by go run ./internal/testbed", variable)
-	}
-	return host
-}
 
 // persistently adds retries, because version 2.8 answers 500 to who reads a tag
 // at the moment in which it is written.
@@ -72,7 +58,7 @@ func TestMountOnServers(t *testing.T) {
 		"LARDER_TEST_REGISTRY_TOKEN": {Keychain: login("writer", "testbed")},
 	} {
 		t.Run(variable, func(t *testing.T) {
-			host := address(t, variable)
+			host := testserver.FromTestbed(t, variable)
 			from, to := open(t, newRepository(host), opts), open(t, newRepository(host), opts)
 			d := put(t, from, content(1, 1000))
 			if err := to.CopyFrom(t.Context(), from, d); err != nil {
@@ -88,7 +74,7 @@ func TestMountOnServers(t *testing.T) {
 // TestMissingBlobOnServers shows that the reference registry says which blob a
 // manifest lacks.
 func TestMissingBlobOnServers(t *testing.T) {
-	b := open(t, newRepository(address(t, "LARDER_TEST_REGISTRY")), registry.Options{})
+	b := open(t, newRepository(testserver.FromTestbed(t, "LARDER_TEST_REGISTRY")), registry.Options{})
 	config := put(t, b, []byte("{}"))
 	absent := describe(content(1, 10))
 	doc := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":%q,"digest":%q,"size":2},"layers":[{"mediaType":%q,"digest":%q,"size":10}]}`,
@@ -102,6 +88,6 @@ func TestMissingBlobOnServers(t *testing.T) {
 // TestFaultsOfServers is TestFaults over the reference registry. Its tokens come
 // from a server of their own, which nothing disturbs.
 func TestFaultsOfServers(t *testing.T) {
-	host := address(t, "LARDER_TEST_REGISTRY_TOKEN")
+	host := testserver.FromTestbed(t, "LARDER_TEST_REGISTRY_TOKEN")
 	disturbed(t, "http://"+host, registry.Options{Keychain: login("writer", "testbed"), ChunkSize: 3000})
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/larder-build/larder/backend/s3"
 	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/internal/s3test"
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // The keys of the servers that internal/testbed starts.
@@ -157,10 +157,7 @@ func (s server) conformance(t *testing.T, skip map[string]string, refuses func(s
 
 func fromEnv(t *testing.T, name, quirks string) server {
 	t.Helper()
-	endpoint := os.Getenv(name)
-	if endpoint == "" {
-		t.Skipf("%s is not set", name)
-	}
+	endpoint := testserver.FromTestbed(t, name)
 	return server{endpoint: endpoint, quirks: quirks, region: "us-east-1", parted: true}
 }
 

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"github.com/larder-build/larder/internal/azuretest"
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // peer is a service that the protocol is spoken with.
@@ -35,16 +35,7 @@ func peers(t *testing.T, run func(t *testing.T, p *peer)) {
 		run(t, &peer{url: azuretest.New(t, azuretest.Options{}).URL, client: http.DefaultClient})
 	})
 	t.Run("azurite", func(t *testing.T) {
-		const variable = "LARDER_TEST_AZURITE"
-		where := os.Getenv(variable)
-		switch {
-		case where != "":
-			run(t, &peer{url: where, client: http.DefaultClient})
-		case os.Getenv("LARDER_TEST_REQUIRE") == "1":
-			t.Fatalf("%s is not set, and LARDER_TEST_REQUIRE asks for every server", variable)
-		default:
-			t.Skipf("%s is not set: run the tests by go run ./internal/testbed", variable)
-		}
+		run(t, &peer{url: testserver.FromTestbed(t, "LARDER_TEST_AZURITE"), client: http.DefaultClient})
 	})
 }
 

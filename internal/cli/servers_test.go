@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -10,20 +9,14 @@ import (
 
 	"github.com/larder-build/larder"
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // address returns where a server of the testbed listens, or skips the test. The
 // realm of one of them is on localhost, which is not 127.0.0.1 to everybody.
 func address(t *testing.T, variable string) string {
 	t.Helper()
-	host := os.Getenv(variable)
-	switch {
-	case host != "":
-	case os.Getenv("LARDER_TEST_REQUIRE") == "1":
-		t.Fatalf("%s is not set, and LARDER_TEST_REQUIRE asks for every server", variable)
-	default:
-		t.Skipf("%s is not set: run the tests by go run ./internal/testbed", variable)
-	}
+	host := testserver.FromTestbed(t, variable)
 	return strings.Replace(host, "127.0.0.1", "localhost", 1)
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/larder-build/larder/internal/ghaserver"
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // step is one for testdata/actions-cache.mjs.
@@ -41,7 +42,7 @@ type actionsCache struct {
 // newActionsCache returns a client in a job of its own.
 func newActionsCache(t *testing.T, environ ...string) *actionsCache {
 	t.Helper()
-	a := &actionsCache{t: t, modules: program(t, "LARDER_TEST_ACTIONS_CACHE"), dir: t.TempDir()}
+	a := &actionsCache{t: t, modules: testserver.FromTestbed(t, "LARDER_TEST_ACTIONS_CACHE"), dir: t.TempDir()}
 	a.environ = append(os.Environ(), "RUNNER_TEMP="+t.TempDir(), "GITHUB_WORKSPACE="+a.dir, "GITHUB_SERVER_URL=https://github.com")
 	a.environ = append(a.environ, environ...)
 	return a
@@ -57,20 +58,6 @@ func second(s *ghaserver.Server, scopes ...ghaserver.Scope) []string {
 // which speaks the first version of the protocol.
 func first(s *ghaserver.Server, scopes ...ghaserver.Scope) []string {
 	return []string{"GITHUB_SERVER_URL=https://github.example.com", "ACTIONS_CACHE_URL=" + s.URL + "/", "ACTIONS_RUNTIME_TOKEN=" + s.Token(scopes...)}
-}
-
-// program returns the path of a program of the testbed, or skips the test.
-func program(t *testing.T, variable string) string {
-	t.Helper()
-	path := os.Getenv(variable)
-	switch {
-	case path != "":
-	case os.Getenv("LARDER_TEST_REQUIRE") == "1":
-		t.Fatalf("%s is not set, and LARDER_TEST_REQUIRE asks for every program", variable)
-	default:
-		t.Skipf("%s is not set: run the tests by go run ./internal/testbed", variable)
-	}
-	return path
 }
 
 // do does steps.

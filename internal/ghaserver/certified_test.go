@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/larder-build/larder/internal/ghaserver"
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // mainScope is that of a run on the main branch.
@@ -141,7 +142,7 @@ const inapplicable = "TestAllKeys"
 
 // TestGoActionsCache runs the own tests of the client that BuildKit has.
 func TestGoActionsCache(t *testing.T) {
-	tests := program(t, "LARDER_TEST_GO_ACTIONS_CACHE")
+	tests := testserver.FromTestbed(t, "LARDER_TEST_GO_ACTIONS_CACHE")
 	o := ghaserver.Options{Contents: azures(t)["Azurite"]}
 	t.Run("first version", func(t *testing.T) {
 		goActionsCache(t, tests, append(first(ghaserver.New(t, o), mainScope), "ACTIONS_CACHE_API_FORCE_VERSION=v1"))

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"github.com/larder-build/larder/internal/azuretest"
 	"github.com/larder-build/larder/internal/registrytest"
 	"github.com/larder-build/larder/internal/s3test"
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // store is a kind of store: at returns the location of a new one, without a ref.
@@ -39,11 +39,20 @@ func stores() []store {
 		}},
 		{"CNCF distribution", func(t *testing.T) string {
 			t.Helper()
-			return "type=registry,ref=" + server(t, "LARDER_TEST_REGISTRY") + "/" + newName()
+			return "type=registry,ref=" + testserver.FromTestbed(t, "LARDER_TEST_REGISTRY") + "/" + newName()
 		}},
-		{"versitygw", func(t *testing.T) string { t.Helper(); return newBucket(t, server(t, "LARDER_TEST_VERSITYGW")) }},
-		{"MinIO", func(t *testing.T) string { t.Helper(); return newBucket(t, server(t, "LARDER_TEST_MINIO")) }},
-		{"Azurite", func(t *testing.T) string { t.Helper(); return newContainer(t, server(t, "LARDER_TEST_AZURITE")) }},
+		{"versitygw", func(t *testing.T) string {
+			t.Helper()
+			return newBucket(t, testserver.FromTestbed(t, "LARDER_TEST_VERSITYGW"))
+		}},
+		{"MinIO", func(t *testing.T) string {
+			t.Helper()
+			return newBucket(t, testserver.FromTestbed(t, "LARDER_TEST_MINIO"))
+		}},
+		{"Azurite", func(t *testing.T) string {
+			t.Helper()
+			return newContainer(t, testserver.FromTestbed(t, "LARDER_TEST_AZURITE"))
+		}},
 	}
 }
 
@@ -69,20 +78,6 @@ func repository(t *testing.T) string {
 func bucket(t *testing.T) string {
 	t.Helper()
 	return bucketAt(s3test.New(t, s3test.Options{Buckets: []string{"cache"}}).URL, "cache", s3test.AccessKey, s3test.SecretKey)
-}
-
-// server returns the address of a server of the testbed, or skips the test.
-func server(t *testing.T, variable string) string {
-	t.Helper()
-	address := os.Getenv(variable)
-	switch {
-	case address != "":
-	case os.Getenv("LARDER_TEST_REQUIRE") == "1":
-		t.Fatalf("%s is not set, and LARDER_TEST_REQUIRE asks for every server", variable)
-	default:
-		t.Skipf("%s is not set: run the tests by go run ./internal/testbed", variable)
-	}
-	return address
 }
 
 func newName() string { return "scenario-" + strings.ToLower(rand.Text()[:12]) }

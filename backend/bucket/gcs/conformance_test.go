@@ -17,22 +17,8 @@ import (
 	"github.com/larder-build/larder/backend/bucket/gcs"
 	"github.com/larder-build/larder/blob"
 	"github.com/larder-build/larder/internal/gcstest"
+	"github.com/larder-build/larder/internal/testserver"
 )
-
-// emulator returns the URL of the emulator that the testbed has started.
-func emulator(tb testing.TB) string {
-	tb.Helper()
-	const variable = "LARDER_TEST_GCS"
-	endpoint := os.Getenv(variable)
-	switch {
-	case endpoint != "":
-	case os.Getenv("LARDER_TEST_REQUIRE") == "1":
-		tb.Fatalf("%s is not set, and LARDER_TEST_REQUIRE asks for every server", variable)
-	default:
-		tb.Skipf("%s is not set", variable)
-	}
-	return endpoint
-}
 
 // newBucket makes a bucket at the emulator and returns its name.
 func newBucket(tb testing.TB, endpoint string) string {
@@ -104,7 +90,7 @@ func TestConformance(t *testing.T) {
 }
 
 func TestConformanceEmulator(t *testing.T) {
-	endpoint := emulator(t)
+	endpoint := testserver.FromTestbed(t, "LARDER_TEST_GCS")
 	conform(t, func(tb testing.TB) gcs.Options {
 		tb.Helper()
 		return gcs.Options{Bucket: newBucket(tb, endpoint), Endpoint: endpoint}

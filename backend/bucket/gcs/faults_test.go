@@ -10,6 +10,7 @@ import (
 	"github.com/larder-build/larder/internal/faultproxy"
 	"github.com/larder-build/larder/internal/faultsuite"
 	"github.com/larder-build/larder/internal/gcstest"
+	"github.com/larder-build/larder/internal/testserver"
 )
 
 // fail has every fault at every request to a bucket.
@@ -43,6 +44,6 @@ func TestFaults(t *testing.T) {
 }
 
 func TestFaultsEmulator(t *testing.T) {
-	endpoint := emulator(t)
+	endpoint := testserver.FromTestbed(t, "LARDER_TEST_GCS")
 	fail(t, endpoint, newBucket(t, endpoint), 0)
 }
