@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/larder-build/larder/backend"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 var _ backend.Diagnoser = (*Backend)(nil)
@@ -19,12 +20,12 @@ var _ backend.Diagnoser = (*Backend)(nil)
 // workflow allow, and whether entries can be created and deleted.
 func (b *Backend) Diagnose(ctx context.Context, o backend.DiagnoseOptions) iter.Seq[backend.Finding] {
 	return func(yield func(backend.Finding) bool) {
-		d := &diagnosis{store: b.store, yield: yield}
+		d := &diagnosis{Findings: calls.NewFindings(yield), store: b.store}
 		if !d.lookAtEndpoint(ctx, append(o.Refs, "larder-doctor")[0]) {
 			return
 		}
 		for _, look := range []func(context.Context){d.lookAtScopes, d.lookAtWriting, d.lookAtBudget, d.lookAtREST} {
-			if d.ended || ctx.Err() != nil {
+			if d.Over() || ctx.Err() != nil {
 				return
 			}
 			look(ctx)
@@ -32,28 +33,10 @@ func (b *Backend) Diagnose(ctx context.Context, o backend.DiagnoseOptions) iter.
 	}
 }
 
-// diagnosis yields findings until nobody wants more.
+// diagnosis finds out about a service.
 type diagnosis struct {
+	*calls.Findings
 	*store
-
-	yield func(backend.Finding) bool
-	ended bool
-}
-
-func (d *diagnosis) found(status backend.FindingStatus, check, remedy, format string, args ...any) {
-	if !d.ended {
-		d.ended = !d.yield(backend.Finding{Check: check, Status: status, Remedy: remedy, Detail: fmt.Sprintf(format, args...)})
-	}
-}
-
-// failed yields the finding that an error is in the way.
-func (d *diagnosis) failed(status backend.FindingStatus, check, remedy string, err error) {
-	detail := err.Error()
-	if e, ok := errors.AsType[*ResponseError](err); ok && e.Hint != "" {
-		remedy = e.Hint
-		detail = strings.TrimSuffix(detail, "; "+e.Hint)
-	}
-	d.found(status, check, remedy, "%s", detail)
 }
 
 // greeting is what a service tells beside its answer.
@@ -76,25 +59,25 @@ func notice(ctx context.Context, resp *http.Response) {
 // looking up a ref. It reports whether there is more to look at.
 func (d *diagnosis) lookAtEndpoint(ctx context.Context, ref string) bool {
 	if now := d.opts.Now(); !d.scopes.expires.IsZero() && now.After(d.scopes.expires) {
-		d.found(backend.FindingFailed, backend.CheckCredentials, "runtime tokens live as long as their job: take that of this one",
+		d.Found(backend.FindingFailed, backend.CheckCredentials, "runtime tokens live as long as their job: take that of this one",
 			"the runtime token has expired at %s", d.scopes.expires.UTC().Format(time.RFC3339))
 		return false
 	}
 	var g greeting
 	_, _, err := d.protocol.protocol.lookup(context.WithValue(ctx, greetingKey{}, &g), seriesOf(indexPrefix+ref, d.scopes.own))
 	if !g.answered {
-		d.failed(backend.FindingFailed, backend.CheckEndpoint, "check "+d.urlAttribute()+", which has to be what runners have in "+urlVariable(d.opts.Version)+", the network and proxies", err)
+		d.Failed(backend.FindingFailed, backend.CheckEndpoint, "check "+d.urlAttribute()+", which has to be what runners have in "+urlVariable(d.opts.Version)+", the network and proxies", err)
 		return false
 	}
 	var refused *ResponseError
 	isRefused := errors.As(err, &refused)
 	if isRefused && refused.Status != http.StatusUnauthorized && !errors.Is(err, backend.ErrDenied) || err != nil && !isRefused {
-		d.failed(backend.FindingFailed, backend.CheckEndpoint, "check the attributes version and "+d.urlAttribute()+": this does not answer as version "+fmt.Sprint(d.opts.Version)+" of the protocol does", err)
+		d.Failed(backend.FindingFailed, backend.CheckEndpoint, "check the attributes version and "+d.urlAttribute()+": this does not answer as version "+fmt.Sprint(d.opts.Version)+" of the protocol does", err)
 		return false
 	}
-	d.found(backend.FindingOK, backend.CheckEndpoint, "", "%s, version %d of the protocol", d.opts.URL, d.opts.Version)
-	if date, err := http.ParseTime(g.date); err == nil && !d.ended {
-		d.ended = !d.yield(backend.ClockFinding(date, g.at, 0))
+	d.Found(backend.FindingOK, backend.CheckEndpoint, "", "%s, version %d of the protocol", d.opts.URL, d.opts.Version)
+	if date, err := http.ParseTime(g.date); err == nil {
+		d.Pass(backend.ClockFinding(date, g.at, 0))
 	}
 	return d.judge(err)
 }
@@ -104,18 +87,18 @@ func (d *diagnosis) urlAttribute() string { return "attribute " + urlAttribute(d
 // judge says whether the service takes the token.
 func (d *diagnosis) judge(err error) bool {
 	if err != nil && !strings.Contains(err.Error(), readDenied) {
-		d.failed(backend.FindingFailed, backend.CheckCredentials, remedyFor(envToken), err)
+		d.Failed(backend.FindingFailed, backend.CheckCredentials, remedyFor(envToken), err)
 		return false
 	}
 	switch {
 	case !d.scopes.known:
-		d.found(backend.FindingOK, backend.CheckCredentials, "", "the token does not tell its scopes; the service takes it")
+		d.Found(backend.FindingOK, backend.CheckCredentials, "", "the token does not tell its scopes; the service takes it")
 	case d.scopes.expires.IsZero():
-		d.found(backend.FindingOK, backend.CheckCredentials, "", "the runtime token of a job")
+		d.Found(backend.FindingOK, backend.CheckCredentials, "", "the runtime token of a job")
 	default:
-		d.found(backend.FindingOK, backend.CheckCredentials, "", "the runtime token of a job, valid until %s", d.scopes.expires.UTC().Format(time.RFC3339))
+		d.Found(backend.FindingOK, backend.CheckCredentials, "", "the runtime token of a job, valid until %s", d.scopes.expires.UTC().Format(time.RFC3339))
 	}
-	return !d.ended
+	return !d.Over()
 }
 
 // lookAtScopes says what the token may read and write.
@@ -123,20 +106,20 @@ func (d *diagnosis) lookAtScopes(context.Context) {
 	const check = "scopes"
 	switch {
 	case !d.scopes.known:
-		d.found(backend.FindingNote, check, "", "not known: the token does not tell them")
+		d.Found(backend.FindingNote, check, "", "not known: the token does not tell them")
 	case len(d.scopes.read) == 0:
-		d.found(backend.FindingFailed, check, "", "the token may read none")
+		d.Found(backend.FindingFailed, check, "", "the token may read none")
 	case d.scopes.readOnly:
-		d.found(backend.FindingNote, check, "", "reads %s; writes none", strings.Join(d.scopes.read, ", then "))
+		d.Found(backend.FindingNote, check, "", "reads %s; writes none", strings.Join(d.scopes.read, ", then "))
 	default:
-		d.found(backend.FindingOK, check, "", "reads %s; writes %s alone", strings.Join(d.scopes.read, ", then "), d.scopes.own)
+		d.Found(backend.FindingOK, check, "", "reads %s; writes %s alone", strings.Join(d.scopes.read, ", then "), d.scopes.own)
 	}
 	if mode := d.opts.Mode; slices.Contains([]string{"none", "read", "write", "write-only"}, mode) {
 		status := backend.FindingOK
 		if mode != "write" {
 			status = backend.FindingNote
 		}
-		d.found(status, "mode", "", "the workflow has set %s to %s", envMode, mode)
+		d.Found(status, "mode", "", "the workflow has set %s to %s", envMode, mode)
 	}
 }
 
@@ -146,12 +129,12 @@ func (d *diagnosis) lookAtWriting(context.Context) {
 	switch {
 	case why == nil && d.protocol.read:
 	case why == nil:
-		d.found(backend.FindingSkipped, backend.CheckWrite, "", "blobs can be written, and refs cannot, as %s forbids to read them", envMode)
+		d.Found(backend.FindingSkipped, backend.CheckWrite, "", "blobs can be written, and refs cannot, as %s forbids to read them", envMode)
 	case d.scopes.readOnly:
-		d.found(backend.FindingSkipped, backend.CheckWrite, "tokens of pull_request_target, issue_comment and other triggers that are not trusted only read; push, schedule and workflow_dispatch may write",
+		d.Found(backend.FindingSkipped, backend.CheckWrite, "tokens of pull_request_target, issue_comment and other triggers that are not trusted only read; push, schedule and workflow_dispatch may write",
 			"%v; exports go on without, and say so", *why)
 	default:
-		d.found(backend.FindingSkipped, backend.CheckWrite, "set cache-mode of the workflow or the job", "%v; exports go on without, and say so", *why)
+		d.Found(backend.FindingSkipped, backend.CheckWrite, "set cache-mode of the workflow or the job", "%v; exports go on without, and say so", *why)
 	}
 }
 
@@ -159,24 +142,24 @@ func (d *diagnosis) lookAtWriting(context.Context) {
 func (d *diagnosis) lookAtBudget(context.Context) {
 	limit, left := d.budget.state()
 	if left > 0 {
-		d.found(backend.FindingWarning, "budget", "wait, or export from fewer jobs at a time", "the service lets nobody create an entry for %s", left.Round(time.Second))
+		d.Found(backend.FindingWarning, "budget", "wait, or export from fewer jobs at a time", "the service lets nobody create an entry for %s", left.Round(time.Second))
 		return
 	}
-	d.found(backend.FindingNote, "budget", "", "%d entries a minute for all jobs of a repository together; writes wait for their turn up to %s", limit, d.opts.Patience)
+	d.Found(backend.FindingNote, "budget", "", "%d entries a minute for all jobs of a repository together; writes wait for their turn up to %s", limit, d.opts.Patience)
 }
 
 // lookAtREST says whether entries can be listed and deleted.
 func (d *diagnosis) lookAtREST(ctx context.Context) {
 	const check = "rest api"
 	if d.rest == nil {
-		d.found(backend.FindingNote, check, "", "not used: entries can neither be listed nor deleted, and go when they are a week old; attribute ghtoken allows it")
+		d.Found(backend.FindingNote, check, "", "not used: entries can neither be listed nor deleted, and go when they are a week old; attribute ghtoken allows it")
 		return
 	}
 	var u Usage
 	if err := d.rest.call(ctx, http.MethodGet, "cache/usage", nil, &u); err != nil {
-		d.failed(backend.FindingWarning, check, "", err)
+		d.Failed(backend.FindingWarning, check, "", err)
 		return
 	}
 	const mebibyte = 1 << 20
-	d.found(backend.FindingOK, check, "", "%s keeps %d entries of %d MiB", d.opts.Repository, u.Entries, u.Bytes/mebibyte)
+	d.Found(backend.FindingOK, check, "", "%s keeps %d entries of %d MiB", d.opts.Repository, u.Entries, u.Bytes/mebibyte)
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"iter"
 	"net/http"
 	"net/url"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 var (
@@ -33,48 +33,21 @@ func (b *Backend) Diagnose(ctx context.Context, o backend.DiagnoseOptions) iter.
 	return func(yield func(backend.Finding) bool) {
 		merged, end, err := b.life.Begin(ctx)
 		if err != nil {
-			yield(failure(backend.CheckEndpoint, "", err))
+			calls.NewFindings(yield).Failed(backend.FindingFailed, backend.CheckEndpoint, "", err)
 			return
 		}
 		defer end()
-		d := &diagnosis{Backend: b, yield: yield}
+		d := &diagnosis{Findings: calls.NewFindings(yield), Backend: b}
 		if d.lookAtEndpoint(merged) && d.lookAtCredentials(merged, o.ReadOnly) {
 			d.lookAtBlobs(merged, o)
 		}
 	}
 }
 
-// diagnosis yields findings until nobody wants more.
+// diagnosis finds out about a registry.
 type diagnosis struct {
+	*calls.Findings
 	*Backend
-
-	yield func(backend.Finding) bool
-	ended bool
-}
-
-// found yields a finding. It reports whether more are wanted.
-func (d *diagnosis) found(status backend.FindingStatus, check, remedy, format string, args ...any) bool {
-	return d.pass(backend.Finding{Check: check, Status: status, Remedy: remedy, Detail: fmt.Sprintf(format, args...)})
-}
-
-func (d *diagnosis) pass(f backend.Finding) bool {
-	if !d.ended {
-		d.ended = !d.yield(f)
-	}
-	return !d.ended
-}
-
-// failure is the finding that an error was in the way.
-func failure(check, remedy string, err error) backend.Finding {
-	f := backend.Finding{Check: check, Status: backend.FindingFailed, Detail: err.Error(), Remedy: remedy}
-	if e, is := errors.AsType[*backend.Error](err); is && e.Err != nil {
-		f.Detail = e.Err.Error()
-	}
-	if refused, is := errors.AsType[*ResponseError](err); is && refused.Hint != "" {
-		f.Remedy = refused.Hint
-		f.Detail = strings.TrimSuffix(f.Detail, "; "+refused.Hint)
-	}
-	return f
 }
 
 // answer is what a registry says to everybody.
@@ -90,7 +63,7 @@ func (d *diagnosis) lookAtEndpoint(ctx context.Context) bool {
 	const check = backend.CheckEndpoint
 	a, where, err := d.greet(ctx)
 	if err != nil {
-		d.pass(failure(check, reachRemedy(err), fail("reach", "", err)))
+		d.Failed(backend.FindingFailed, check, reachRemedy(err), fail("reach", "", err))
 		return false
 	}
 	wants := "lets everybody in"
@@ -102,18 +75,18 @@ func (d *diagnosis) lookAtEndpoint(ctx context.Context) bool {
 	}
 	switch {
 	case a.tls == nil && !isLocal(d.repo.RegistryStr()):
-		d.found(backend.FindingWarning, check, "serve the registry by HTTPS", "%s by plain HTTP, where others on the way can read and change everything; it %s", where, wants)
+		d.Found(backend.FindingWarning, check, "serve the registry by HTTPS", "%s by plain HTTP, where others on the way can read and change everything; it %s", where, wants)
 	case a.tls != nil && d.opts.Insecure:
-		d.found(backend.FindingWarning, check, "name the authority of the certificate by the attribute ca instead of registry.insecure", "%s, whose certificate is not verified; it %s", where, wants)
+		d.Found(backend.FindingWarning, check, "name the authority of the certificate by the attribute ca instead of registry.insecure", "%s, whose certificate is not verified; it %s", where, wants)
 	case a.tls != nil:
-		d.found(backend.FindingOK, check, "", "%s, %s; it %s", where, tls.VersionName(a.tls.Version), wants)
+		d.Found(backend.FindingOK, check, "", "%s, %s; it %s", where, tls.VersionName(a.tls.Version), wants)
 	default:
-		d.found(backend.FindingOK, check, "", "%s; it %s", where, wants)
+		d.Found(backend.FindingOK, check, "", "%s; it %s", where, wants)
 	}
 	if date, err := http.ParseTime(a.header.Get("Date")); err == nil {
-		d.pass(backend.ClockFinding(date, a.at, 0))
+		d.Pass(backend.ClockFinding(date, a.at, 0))
 	}
-	return !d.ended
+	return !d.Over()
 }
 
 // greet asks for the root of the protocol, as nobody in particular.
@@ -164,14 +137,14 @@ func (d *diagnosis) lookAtCredentials(ctx context.Context, readOnly bool) bool {
 		err = nil
 	}
 	if err != nil {
-		d.pass(failure(backend.CheckCredentials, login, err))
+		d.Failed(backend.FindingFailed, backend.CheckCredentials, login, err)
 		return false
 	}
-	if !d.found(backend.FindingOK, backend.CheckCredentials, "", "%s", source) || readOnly {
-		return !d.ended
+	if !d.Found(backend.FindingOK, backend.CheckCredentials, "", "%s", source) || readOnly {
+		return !d.Over()
 	}
 	if _, err := d.Authenticate(ctx, true); err != nil {
-		return d.pass(failure("write credentials", login+"; to import only, nothing need be written", err))
+		return d.Failed(backend.FindingFailed, "write credentials", login+"; to import only, nothing need be written", err)
 	}
 	return true
 }
@@ -206,7 +179,7 @@ func (d *diagnosis) lookAtChunks(ctx context.Context, probe blob.Descriptor, con
 		return false
 	}
 	if err = half.sendChunks(ctx, probe, blob.Bytes(content), session); err == nil {
-		d.found(backend.FindingOK, check, "", "possible: see chunk-size, for proxies that limit requests")
+		d.Found(backend.FindingOK, check, "", "possible: see chunk-size, for proxies that limit requests")
 		return true
 	}
 	d.abandon(ctx, session)
@@ -214,9 +187,9 @@ func (d *diagnosis) lookAtChunks(ctx context.Context, probe blob.Descriptor, con
 		return false
 	}
 	if d.opts.ChunkSize > 0 {
-		d.found(backend.FindingFailed, check, "leave out chunk-size", "not possible: %v", err)
+		d.Found(backend.FindingFailed, check, "leave out chunk-size", "not possible: %v", err)
 	} else {
-		d.found(backend.FindingNote, check, "", "not possible: %v", err)
+		d.Found(backend.FindingNote, check, "", "not possible: %v", err)
 	}
 	return true
 }
@@ -237,7 +210,7 @@ func (d *diagnosis) lookAtRanges(ctx context.Context, there blob.Descriptor) {
 	resp, err := d.ask(ctx, "get", http.MethodGet, pathOf(there), d.session.pull(), http.Header{"Range": {"bytes=1-2"}},
 		http.StatusOK, http.StatusPartialContent)
 	if err != nil {
-		d.pass(failure(check, "", err))
+		d.Failed(backend.FindingFailed, check, "", err)
 		return
 	}
 	defer func() { _ = resp.Body.Close() }() // it may be long: the connection is given up
@@ -246,10 +219,10 @@ func (d *diagnosis) lookAtRanges(ctx context.Context, there blob.Descriptor) {
 		from = resp.Request.URL.Host + ", where the registry keeps blobs,"
 	}
 	if resp.StatusCode == http.StatusOK {
-		d.found(backend.FindingWarning, check, "look for a proxy that removes the header Range", "%s ignores them: an interrupted download begins anew", from)
+		d.Found(backend.FindingWarning, check, "look for a proxy that removes the header Range", "%s ignores them: an interrupted download begins anew", from)
 		return
 	}
-	d.found(backend.FindingOK, check, "", "%s sends parts of blobs", from)
+	d.Found(backend.FindingOK, check, "", "%s sends parts of blobs", from)
 }
 
 // lookAtMounts looks whether the registry takes a blob over from a repository,
@@ -258,9 +231,9 @@ func (d *diagnosis) lookAtMounts(ctx context.Context, there blob.Descriptor) {
 	const check = "mounts"
 	switch err := d.mount(ctx, d.Backend, there); {
 	case err == nil:
-		d.found(backend.FindingOK, check, "", "a copy from another repository of this registry moves no bytes")
+		d.Found(backend.FindingOK, check, "", "a copy from another repository of this registry moves no bytes")
 	case ctx.Err() == nil:
-		d.found(backend.FindingNote, check, "", "not possible, so that copies within this registry move all bytes: %v", err)
+		d.Found(backend.FindingNote, check, "", "not possible, so that copies within this registry move all bytes: %v", err)
 	}
 }
 
@@ -302,7 +275,7 @@ func (d *diagnosis) clear(ctx context.Context, probe blob.Descriptor) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clearTime)
 	defer cancel()
 	if !d.Info().Capabilities.DeleteBlobs {
-		d.found(backend.FindingNote, "deletion", "", "%v; the blob %s may stay", d.undeletable(), probe.Digest)
+		d.Found(backend.FindingNote, "deletion", "", "%v; the blob %s may stay", d.undeletable(), probe.Digest)
 		return
 	}
 	_, err := d.remove(ctx, "delete blob", "blobs/"+probe.Digest.String())
@@ -310,6 +283,6 @@ func (d *diagnosis) clear(ctx context.Context, probe blob.Descriptor) {
 		return
 	}
 	if _, gone := d.head(ctx, pathOf(probe)); gone == nil {
-		d.found(backend.FindingNote, "deletion", "", "the blob %s stays, which nothing refers to: %v", probe.Digest, err)
+		d.Found(backend.FindingNote, "deletion", "", "the blob %s stays, which nothing refers to: %v", probe.Digest, err)
 	}
 }

@@ -25,7 +25,7 @@ var (
 // kind of store it is on, and which rules of its own work against caches.
 func (b *Backend) Diagnose(ctx context.Context, o backend.DiagnoseOptions) iter.Seq[backend.Finding] {
 	return func(yield func(backend.Finding) bool) {
-		d := &diagnosis{store: b.store, refreshAge: b.refreshAge, now: b.now, yield: yield}
+		d := &diagnosis{store: b.store, Findings: calls.NewFindings(yield), refreshAge: b.refreshAge, now: b.now}
 		if !d.lookAtEndpoint(ctx, o.Refs) {
 			return
 		}
@@ -34,7 +34,7 @@ func (b *Backend) Diagnose(ctx context.Context, o backend.DiagnoseOptions) iter.
 			looks = append(looks, d.lookAtConditions)
 		}
 		for _, look := range append(looks, d.lookAtLifecycle, d.lookAtVersioning, d.lookAtUploads) {
-			if d.ended || ctx.Err() != nil {
+			if d.Over() || ctx.Err() != nil {
 				return
 			}
 			look(ctx)
@@ -42,36 +42,14 @@ func (b *Backend) Diagnose(ctx context.Context, o backend.DiagnoseOptions) iter.
 	}
 }
 
-// diagnosis yields findings until nobody wants more.
+// diagnosis finds out about a store.
 type diagnosis struct {
+	*calls.Findings
 	*store
 
 	refreshAge time.Duration
 	now        func() time.Time
-	yield      func(backend.Finding) bool
-	ended      bool
 	server     string // what the store calls itself
-}
-
-// found yields a finding.
-func (d *diagnosis) found(status backend.FindingStatus, check, remedy, format string, args ...any) {
-	d.pass(backend.Finding{Check: check, Status: status, Remedy: remedy, Detail: fmt.Sprintf(format, args...)})
-}
-
-func (d *diagnosis) pass(f backend.Finding) {
-	if !d.ended {
-		d.ended = !d.yield(f)
-	}
-}
-
-// failed yields the finding that an error is in the way.
-func (d *diagnosis) failed(status backend.FindingStatus, check, remedy string, err error) {
-	detail := err.Error()
-	if e, ok := errors.AsType[*ResponseError](err); ok && e.Hint != "" {
-		remedy = e.Hint
-		detail = strings.TrimSuffix(detail, "; "+e.Hint)
-	}
-	d.found(status, check, remedy, "%s", detail)
 }
 
 // greeting is what a store tells beside its answer.
@@ -107,12 +85,12 @@ func (d *diagnosis) lookAtEndpoint(ctx context.Context, refs []string) bool {
 		if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 			remedy = "name the file of the authority's certificate by the attribute ca"
 		}
-		d.failed(backend.FindingFailed, check, remedy, err)
+		d.Failed(backend.FindingFailed, check, remedy, err)
 		return false
 	}
 	d.describe(g)
-	if date, parseErr := http.ParseTime(g.header.Get("Date")); parseErr == nil && !d.ended {
-		d.pass(backend.ClockFinding(date, d.now(), clockSkew))
+	if date, parseErr := http.ParseTime(g.header.Get("Date")); parseErr == nil && !d.Over() {
+		d.Pass(backend.ClockFinding(date, d.now(), clockSkew))
 	}
 	return d.judge(ctx, err)
 }
@@ -132,11 +110,11 @@ func (d *diagnosis) describe(g greeting) {
 	where := fmt.Sprintf("%s, region %s, %s", d.endpoint, d.region, style)
 	switch {
 	case g.tls != nil:
-		d.found(backend.FindingOK, backend.CheckEndpoint, "", "%s, %s", where, tls.VersionName(g.tls.Version))
+		d.Found(backend.FindingOK, backend.CheckEndpoint, "", "%s, %s", where, tls.VersionName(g.tls.Version))
 	case isLocal(d.endpoint):
-		d.found(backend.FindingOK, backend.CheckEndpoint, "", "%s, plain HTTP on this machine", where)
+		d.Found(backend.FindingOK, backend.CheckEndpoint, "", "%s, plain HTTP on this machine", where)
 	default:
-		d.found(backend.FindingWarning, backend.CheckEndpoint, "use an endpoint_url of https",
+		d.Found(backend.FindingWarning, backend.CheckEndpoint, "use an endpoint_url of https",
 			"%s, by plain HTTP, where others on the way can read and change everything", where)
 	}
 }
@@ -155,21 +133,21 @@ func (d *diagnosis) judge(ctx context.Context, err error) bool {
 	bad := ok && errors.Is(err, backend.ErrDenied) && refused.Code != "AccessDenied"
 	switch {
 	case bad, ok && errors.Is(err, backend.ErrInvalid):
-		d.failed(backend.FindingFailed, backend.CheckCredentials, "correct the credentials", err)
+		d.Failed(backend.FindingFailed, backend.CheckCredentials, "correct the credentials", err)
 		return false
 	default:
-		d.found(backend.FindingOK, backend.CheckCredentials, "", "%s", d.credentialSource(ctx))
+		d.Found(backend.FindingOK, backend.CheckCredentials, "", "%s", d.credentialSource(ctx))
 	}
 	switch {
 	case ok && refused.Code == codeNoBucket:
-		d.failed(backend.FindingFailed, "bucket", "", err)
-		d.found(backend.FindingSkipped, backend.CheckWrite, "", "there is no bucket")
+		d.Failed(backend.FindingFailed, "bucket", "", err)
+		d.Found(backend.FindingSkipped, backend.CheckWrite, "", "there is no bucket")
 		return false
 	case err != nil && !errors.Is(err, backend.ErrNotFound) && !errors.Is(err, backend.ErrDenied):
-		d.failed(backend.FindingFailed, "bucket", "", err)
+		d.Failed(backend.FindingFailed, "bucket", "", err)
 		return false
 	}
-	return !d.ended
+	return !d.Over()
 }
 
 // credentialSource says where the credentials come from.
@@ -194,11 +172,11 @@ func (d *diagnosis) lookAtQuirks(context.Context) {
 	name, ok := known[strings.ToLower(d.server)]
 	switch {
 	case ok && name != d.quirks.name:
-		d.found(backend.FindingWarning, "quirks", "set quirks="+name, "taken for %s, but it calls itself %s", d.quirks.name, d.server)
+		d.Found(backend.FindingWarning, "quirks", "set quirks="+name, "taken for %s, but it calls itself %s", d.quirks.name, d.server)
 	case d.server != "":
-		d.found(backend.FindingNote, "quirks", "", "taken for %s; it calls itself %s", d.quirks.name, d.server)
+		d.Found(backend.FindingNote, "quirks", "", "taken for %s; it calls itself %s", d.quirks.name, d.server)
 	default:
-		d.found(backend.FindingNote, "quirks", "", "taken for %s", d.quirks.name)
+		d.Found(backend.FindingNote, "quirks", "", "taken for %s", d.quirks.name)
 	}
 }
 
@@ -208,11 +186,11 @@ func (d *diagnosis) lookAtListing(ctx context.Context) {
 	_, err := d.List(ctx, d.keys.Manifests+"larder-doctor", "")
 	switch {
 	case err == nil:
-		d.found(backend.FindingOK, check, "", "s3:ListBucket is allowed, so that absent objects are told from forbidden ones")
+		d.Found(backend.FindingOK, check, "", "s3:ListBucket is allowed, so that absent objects are told from forbidden ones")
 	case errors.Is(err, backend.ErrDenied):
-		d.failed(backend.FindingFailed, check, "", err)
+		d.Failed(backend.FindingFailed, check, "", err)
 	default:
-		d.failed(backend.FindingWarning, check, "", err)
+		d.Failed(backend.FindingWarning, check, "", err)
 	}
 }
 
@@ -220,16 +198,16 @@ func (d *diagnosis) lookAtListing(ctx context.Context) {
 func (d *diagnosis) lookAtConditions(ctx context.Context) {
 	const check = "conditions"
 	if !d.quirks.conditions {
-		d.found(backend.FindingWarning, check, "", "conditional writes are not used here, so that the last of several exporters at a time wins")
+		d.Found(backend.FindingWarning, check, "", "conditional writes are not used here, so that the last of several exporters at a time wins")
 		return
 	}
 	switch err := d.askConditions(ctx); {
 	case err == nil:
-		d.found(backend.FindingOK, check, "", "If-None-Match and If-Match are obeyed")
+		d.Found(backend.FindingOK, check, "", "If-None-Match and If-Match are obeyed")
 	case errors.Is(err, backend.ErrUnsupported):
-		d.failed(backend.FindingFailed, check, "set conditions=false", err)
+		d.Failed(backend.FindingFailed, check, "set conditions=false", err)
 	default:
-		d.failed(backend.FindingFailed, check, "", err)
+		d.Failed(backend.FindingFailed, check, "", err)
 	}
 }
 

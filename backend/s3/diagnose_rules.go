@@ -27,16 +27,16 @@ func (d *diagnosis) lookAtLifecycle(ctx context.Context) {
 	const remedy = "let objects below the prefix expire after more days, or set a shorter touch_refresh"
 	switch limit := describedAge(shortest); {
 	case shortest == 0:
-		d.found(backend.FindingNote, check, "", "none of %d removes objects of caches by age", len(out.Rules))
+		d.Found(backend.FindingNote, check, "", "none of %d removes objects of caches by age", len(out.Rules))
 	case shortest <= d.refreshAge:
-		d.found(backend.FindingFailed, check, remedy, "objects expire after %s, which is no longer than touch_refresh, %s: caches lose blobs that are in use", limit, d.refreshAge)
+		d.Found(backend.FindingFailed, check, remedy, "objects expire after %s, which is no longer than touch_refresh, %s: caches lose blobs that are in use", limit, d.refreshAge)
 	case shortest <= 2*d.refreshAge:
-		d.found(backend.FindingWarning, check, remedy, "objects expire after %s, which is less than twice touch_refresh, %s", limit, d.refreshAge)
+		d.Found(backend.FindingWarning, check, remedy, "objects expire after %s, which is less than twice touch_refresh, %s", limit, d.refreshAge)
 	default:
-		d.found(backend.FindingOK, check, "", "objects expire after %s; those in use are renewed within %s", limit, d.refreshAge)
+		d.Found(backend.FindingOK, check, "", "objects expire after %s; those in use are renewed within %s", limit, d.refreshAge)
 	}
 	if !aborts {
-		d.found(backend.FindingNote, "unfinished uploads", "add a rule AbortIncompleteMultipartUpload of some days", "no rule removes those that a killed process leaves")
+		d.Found(backend.FindingNote, "unfinished uploads", "add a rule AbortIncompleteMultipartUpload of some days", "no rule removes those that a killed process leaves")
 	}
 }
 
@@ -89,10 +89,10 @@ func (d *diagnosis) lookAtVersioning(ctx context.Context) {
 	case err != nil:
 		d.unknown(check, "s3:GetBucketVersioning", "off", err)
 	case out.Status == types.BucketVersioningStatusEnabled:
-		d.found(backend.FindingWarning, check, "add a rule NoncurrentVersionExpiration, or suspend versioning",
+		d.Found(backend.FindingWarning, check, "add a rule NoncurrentVersionExpiration, or suspend versioning",
 			"on: whatever is deleted, replaced or renewed is kept and paid for")
 	default:
-		d.found(backend.FindingOK, check, "", "off")
+		d.Found(backend.FindingOK, check, "", "off")
 	}
 }
 
@@ -112,11 +112,11 @@ func (d *diagnosis) lookAtUploads(ctx context.Context) {
 		}
 	}
 	if old > 0 {
-		d.found(backend.FindingWarning, check, "add a lifecycle rule AbortIncompleteMultipartUpload, or abort them",
+		d.Found(backend.FindingWarning, check, "add a lifecycle rule AbortIncompleteMultipartUpload, or abort them",
 			"%d are older than a day, and paid for", old)
 		return
 	}
-	d.found(backend.FindingOK, check, "", "%d, none older than a day", len(out.Uploads))
+	d.Found(backend.FindingOK, check, "", "%d, none older than a day", len(out.Uploads))
 }
 
 // unknown yields what is to be said if a question about the bucket was not
@@ -124,10 +124,10 @@ func (d *diagnosis) lookAtUploads(ctx context.Context) {
 func (d *diagnosis) unknown(check, right, absent string, err error) {
 	switch {
 	case errors.Is(err, backend.ErrDenied):
-		d.found(backend.FindingSkipped, check, "", "the credentials do not allow to ask (%s)", right)
+		d.Found(backend.FindingSkipped, check, "", "the credentials do not allow to ask (%s)", right)
 	case errors.Is(err, backend.ErrNotFound), errors.Is(err, backend.ErrUnsupported):
-		d.found(backend.FindingNote, check, "", "%s", absent)
+		d.Found(backend.FindingNote, check, "", "%s", absent)
 	default:
-		d.found(backend.FindingSkipped, check, "", "%s", fmt.Sprint(err))
+		d.Found(backend.FindingSkipped, check, "", "%s", fmt.Sprint(err))
 	}
 }

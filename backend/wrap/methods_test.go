@@ -16,6 +16,7 @@ import (
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/backend/wrap"
 	"github.com/larder-build/larder/blob"
+	"github.com/larder-build/larder/internal/faulty"
 )
 
 // everything is a store that can do all there is.
@@ -154,6 +155,16 @@ func listError[T any](list iter.Seq2[T, error]) (last error) {
 		last = err
 	}
 	return last
+}
+
+// opOf returns the operation of a method, or false for those that ask nothing of
+// the store.
+func opOf(m reflect.Method) (faulty.Op, bool) {
+	op, ok := map[string]faulty.Op{
+		"Stat": faulty.Stat, "Open": faulty.Open, "Put": faulty.Put, "Delete": faulty.Delete, "List": faulty.List,
+		"GetRef": faulty.GetRef, "PutRef": faulty.PutRef, "DeleteRef": faulty.DeleteRef, "ListRefs": faulty.ListRefs,
+	}[m.Name]
+	return op, ok
 }
 
 // interfaceMethods are those of backend.Backend.

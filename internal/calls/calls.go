@@ -1,7 +1,7 @@
 // Package calls has what the calls of different backends have in common: they end
-// with their context and with the backend, they do something for many digests at
-// a time, they wait, their requests go through connections that end with the
-// backend, and their errors name what they were about.
+// with their context and with the backend, they go through connections that end
+// with it too, they do something for many digests at a time, they wait, their
+// errors name what they were about, and diagnoses tell what they find.
 package calls
 
 import (
