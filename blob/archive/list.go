@@ -160,7 +160,7 @@ func (p *parser) entry(e *Entry, last string, stats bool) {
 		p.failed = true
 		return
 	}
-	e.Path = last[:shared] + p.text()
+	e.Path = last[:shared] + string(p.bytes())
 	mode := p.uint()
 	e.Mode, e.Removed = fs.FileMode(mode&^removedBit), mode&removedBit != 0 //nolint:gosec // was one
 	e.Size = p.size()
@@ -204,13 +204,16 @@ func (p *parser) size() int64 {
 	return n
 }
 
-func (p *parser) text() string {
+func (p *parser) text() string { return string(p.bytes()) }
+
+// bytes takes a text as it lies in the input.
+func (p *parser) bytes() []byte {
 	n := p.uint()
 	if n > uint64(len(p.rest)) {
 		p.failed, p.rest = true, nil
-		return ""
+		return nil
 	}
-	s := string(p.rest[:n])
+	b := p.rest[:n]
 	p.rest = p.rest[n:]
-	return s
+	return b
 }

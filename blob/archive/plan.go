@@ -275,18 +275,23 @@ func (s *Snapshot) Names(layer int) []Entry {
 func (s *Snapshot) Merge(before *Snapshot, from map[int]int, out *Extracted) {
 	var extracted, kept owned
 	if out != nil {
-		extracted = owned{out.Entries, out.Of}
+		extracted = owned{entries: out.Entries, of: out.Of}
 	}
 	if before != nil {
-		for i, of := range before.Of {
-			if layer, ok := from[of]; ok {
-				kept.entries, kept.of = append(kept.entries, before.Entries[i]), append(kept.of, layer)
-			}
-		}
+		kept = owned{entries: before.Entries, of: before.Of, moved: true, to: from}
 	}
 	over := s.over(extracted, kept)
-	for len(extracted.entries)+len(kept.entries) > 0 {
+	if len(over) == 0 && len(kept.entries) == 0 {
+		s.Entries, s.Of = extracted.entries, extracted.of // as many as there are files
+		return
+	}
+	most := len(extracted.entries) + len(kept.entries)
+	s.Entries, s.Of = make([]Entry, 0, most), make([]int, 0, most)
+	for {
 		e, of := extracted.or(&kept)
+		if e == nil {
+			return
+		}
 		if n := len(s.Entries); n > 0 && s.Entries[n-1].Path == e.Path || coveredBy(over, e.Path, of) {
 			continue // extracted over what was there, or removed
 		}
@@ -294,19 +299,47 @@ func (s *Snapshot) Merge(before *Snapshot, from map[int]int, out *Extracted) {
 	}
 }
 
-// owned are sorted entries with the positions of their layers.
+// owned are sorted entries with the positions of their layers. If those have
+// moved, to says where; the entries of others do not count.
 type owned struct {
 	entries []Entry
 	of      []int
+	moved   bool
+	to      map[int]int
 }
 
-// or takes the first of the entries of two, that of o if they have the same path.
-func (o *owned) or(other *owned) (e *Entry, of int) {
-	if len(o.entries) == 0 || len(other.entries) > 0 && comparePaths(other.entries[0].Path, o.entries[0].Path) < 0 {
-		o = other
+// layer returns the layer of an entry.
+func (o *owned) layer(i int) (layer int, ok bool) {
+	if !o.moved {
+		return o.of[i], true
 	}
-	e, of = &o.entries[0], o.of[0]
-	o.entries, o.of = o.entries[1:], o.of[1:]
+	layer, ok = o.to[o.of[i]]
+	return layer, ok
+}
+
+// first returns the first entry that counts, or nil if there is none.
+func (o *owned) first() (*Entry, int) {
+	for ; len(o.entries) > 0; o.drop() {
+		if layer, ok := o.layer(0); ok {
+			return &o.entries[0], layer
+		}
+	}
+	return nil, 0
+}
+
+func (o *owned) drop() { o.entries, o.of = o.entries[1:], o.of[1:] }
+
+// or takes the first of the entries of two, that of o if they have the same path.
+// In the end it is nil.
+func (o *owned) or(other *owned) (*Entry, int) {
+	e, of := o.first()
+	f, otherOf := other.first()
+	if e == nil || f != nil && comparePaths(f.Path, e.Path) < 0 {
+		o, e, of = other, f, otherOf
+	}
+	if e != nil {
+		o.drop()
+	}
 	return e, of
 }
 
@@ -320,8 +353,9 @@ func (s *Snapshot) over(all ...owned) map[string]int {
 		}
 	}
 	for _, o := range all {
-		for i, of := range o.of {
-			if e := &o.entries[i]; s.Layers[of].Delta && !e.Mode.IsDir() {
+		for i := range o.entries {
+			of, ok := o.layer(i)
+			if e := &o.entries[i]; ok && s.Layers[of].Delta && !e.Mode.IsDir() {
 				over[e.Path] = max(over[e.Path], of)
 			}
 		}

@@ -12,10 +12,13 @@ import (
 // snapshotVersion begins the stored form of a snapshot, which is larder's own.
 const snapshotVersion = 2
 
+// encodedEntry is about what an entry takes, in bytes.
+const encodedEntry = 64
+
 // Encode returns the stored form of a snapshot. It means something on the
 // machine that the tree is on only.
 func (s *Snapshot) Encode() ([]byte, error) {
-	plain := []byte{snapshotVersion}
+	plain := append(make([]byte, 0, encodedEntry*len(s.Entries)), snapshotVersion)
 	plain = binary.AppendUvarint(plain, uint64(len(s.Layers)))
 	for i := range s.Layers {
 		plain = s.Layers[i].append(plain)

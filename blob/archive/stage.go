@@ -270,10 +270,12 @@ func (s *stage) commit(ctx context.Context) (*Extracted, error) {
 }
 
 func (s *stage) result() *Extracted {
-	out := &Extracted{Names: s.names, Removed: s.removed, Bytes: s.bytes}
-	for _, e := range s.entries {
-		out.Entries = append(out.Entries, e.Entry)
-		out.Of = append(out.Of, e.layer)
+	out := &Extracted{
+		Names: s.names, Removed: s.removed, Bytes: s.bytes,
+		Entries: make([]Entry, len(s.entries)), Of: make([]int, len(s.entries)),
+	}
+	for i := range s.entries {
+		out.Entries[i], out.Of[i] = s.entries[i].Entry, s.entries[i].layer
 	}
 	return out
 }
