@@ -257,7 +257,7 @@ func (u *unpacking) run(ctx context.Context) error {
 	now := u.snapshot(out)
 	if u.opts.Exact {
 		var err error
-		if u.Removed, err = archive.Prune(ctx, u.Path, now.Entries); err != nil {
+		if u.Removed, err = archive.Prune(ctx, u.Path, now.Entries, u.spared()...); err != nil {
 			return err
 		}
 	}
@@ -270,6 +270,14 @@ func (u *unpacking) run(ctx context.Context) error {
 	}
 	if err := u.memory.store(now); err != nil {
 		u.found.forgot(u.Path, err)
+	}
+	return nil
+}
+
+// spared returns what is not removed though it was not saved.
+func (u *unpacking) spared() []string {
+	if at := storeIn(u.Path, u.target); at != "" {
+		return []string{at}
 	}
 	return nil
 }

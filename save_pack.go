@@ -30,7 +30,7 @@ func (s *save) directory(ctx context.Context, i int) (*packing, error) {
 	if err != nil {
 		return nil, err
 	}
-	skipped := make(unreadable)
+	skipped := s.storesIn(s.dirs[i])
 	for try := 1; ; try++ {
 		p := &packing{save: s, dir: s.dirs[i], position: i, before: before, skipped: skipped, report: &SavedDirectory{Name: s.dirs[i].Name}}
 		err := p.pack(ctx)
@@ -45,6 +45,30 @@ func (s *save) directory(ctx context.Context, i int) (*packing, error) {
 			return nil, err
 		}
 	}
+}
+
+// storesIn returns what of a directory is left out because it is a target.
+func (s *save) storesIn(d Directory) unreadable {
+	inside := make(unreadable)
+	for _, p := range s.publishing.dests {
+		if at := storeIn(d.Path, p.Target); at != "" && !s.skips(at) {
+			inside[at] = errStore
+		}
+	}
+	return inside
+}
+
+// skips reports whether a directory, or one that it is in, is not to be saved.
+func (s *save) skips(at string) bool {
+	if s.opts.Skip == nil {
+		return false
+	}
+	for i, c := range at {
+		if c == '/' && s.opts.Skip(at[:i], true) {
+			return true
+		}
+	}
+	return s.opts.Skip(at, true)
 }
 
 // packing is the making of a directory's layers.

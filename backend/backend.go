@@ -163,6 +163,10 @@ type Info struct {
 	// Location is where the store is, as a location string without secrets.
 	// It is the only form that may be logged.
 	Location string
+	// Directory is the absolute path of the directory that the store is, if it is
+	// one of this machine, so that nobody takes it for something to be cached or
+	// removed.
+	Directory string
 	// Capabilities says which of the methods the store supports.
 	Capabilities Capabilities
 	// Encoding names the form of manifests that others expect on this kind of

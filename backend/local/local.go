@@ -112,8 +112,9 @@ func (b *Backend) Dir() string { return b.dir }
 // Info describes the backend.
 func (b *Backend) Info() backend.Info {
 	return backend.Info{
-		Driver:   driverName,
-		Location: b.opts.Location,
+		Driver:    driverName,
+		Location:  b.opts.Location,
+		Directory: b.dir,
 		Capabilities: backend.Capabilities{
 			CreateRef: true, ReplaceRef: true,
 			DeleteRef: true, ConditionalDeleteRef: true, ListRefs: true,

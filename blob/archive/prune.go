@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/larder-build/larder/blob"
@@ -13,8 +14,8 @@ import (
 
 // Prune removes what is in a directory beside the given entries, which are
 // sorted, and returns the paths that it removed, directories without what was in
-// them. Directories that were read-only are not any more until [Settle].
-func Prune(ctx context.Context, dir string, keep []Entry) ([]string, error) {
+// them. The spared paths stay, with what they are in. Directories that were read-only are not any more until [Settle].
+func Prune(ctx context.Context, dir string, keep []Entry, spared ...string) ([]string, error) {
 	found, err := Walk(ctx, dir, WalkOptions{})
 	if err != nil {
 		return nil, err
@@ -26,6 +27,9 @@ func Prune(ctx context.Context, dir string, keep []Entry) ([]string, error) {
 	defer root.Close()
 	p := planner{now: keep, before: &Snapshot{Entries: found, Of: make([]int, len(found))}}
 	p.compare()
+	p.removed = slices.DeleteFunc(p.removed, func(at string) bool {
+		return slices.ContainsFunc(spared, func(s string) bool { return isBelow(s, at) || isBelow(at, s) })
+	})
 	for i, at := range p.removed {
 		if err := ctx.Err(); err != nil {
 			return p.removed[:i], err
@@ -36,6 +40,9 @@ func Prune(ctx context.Context, dir string, keep []Entry) ([]string, error) {
 	}
 	return slices.Clip(p.removed), nil
 }
+
+// isBelow reports whether a path is another one or below it.
+func isBelow(at, dir string) bool { return at == dir || strings.HasPrefix(at, dir+"/") }
 
 // Settle gives the directories among the entries of a tree the modes and times
 // that they are to have, after files were moved into them and removed, and notes
