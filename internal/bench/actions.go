@@ -30,11 +30,12 @@ const (
 	actionsLayers = 5
 )
 
-// What an export of so many layers takes: a lookup of each layer, and of the ref
-// before and after; three requests for each layer and for the ref.
+// What an export of so many layers takes: a lookup of each layer, of the ref
+// before and after, and of the catalog of packs; three requests for each layer and
+// for the ref.
 const (
 	actionsPerEntry = 3
-	actionsLookups  = 2
+	actionsLookups  = 3
 )
 
 // actionsCacheVariable is where the testbed tells where @actions/cache is.
