@@ -17,7 +17,7 @@ type SaveOptions struct {
 	// Skip, if not nil, is asked for each name below a directory, with its path
 	// in slashes; what it returns true for is not saved.
 	Skip func(path string, dir bool) bool
-	// SkipUnreadable leaves out what cannot be read, or not as a whole because it
+	// SkipUnreadable leaves out what cannot be read or kept, or not as a whole because it
 	// changes all the time, and says so in the report. By default that is an
 	// error.
 	SkipUnreadable bool

@@ -70,7 +70,7 @@ func (a *app) saveCommand() *cobra.Command {
 	flags.BoolVar(&opts.Keep.Xattrs, "xattrs", false, "keep extended attributes")
 	flags.StringVar(&maxAge, "max-age", "", "`AGE`, such as 30d or 12h, after which other keys leave the ref unless they are saved again")
 	flags.IntVar(&opts.MaxKeys, "keep", 0, "`NUMBER` of keys that the ref keeps, the newest")
-	flags.BoolVar(&opts.SkipUnreadable, "skip-unreadable", false, "leave out what cannot be read, or changes all the time, with a warning")
+	flags.BoolVar(&opts.SkipUnreadable, "skip-unreadable", false, "leave out what cannot be read or kept, or changes all the time, with a warning")
 	s.addScopeFlags(cmd)
 	a.requireLocations(cmd, "to")
 	_ = cmd.MarkFlagRequired("key")
@@ -143,7 +143,7 @@ func (a *app) save(ctx context.Context, s *scoping, key string, paths, to []stri
 	stop()
 	took := a.Now().Sub(start)
 	if !opts.SkipUnreadable && canSkip(err, paths) {
-		err = &hinted{err, "--skip-unreadable leaves out what cannot be read, or changes all the time"}
+		err = &hinted{err, "--skip-unreadable leaves out what cannot be read or kept, or changes all the time"}
 	}
 	for _, d := range report.Directories {
 		a.warnSkipped(d)
@@ -162,12 +162,14 @@ func (a *app) save(ctx context.Context, s *scoping, key string, paths, to []stri
 	}))
 }
 
-// canSkip reports whether an error is about something in a directory that could
-// not be read.
+// canSkip reports whether an error is about something in a directory that a save
+// can go without.
 func canSkip(err error, dirs []string) bool {
+	if _, ok := errors.AsType[*archive.FileError](err); ok {
+		return true
+	}
 	about, ok := errors.AsType[*fs.PathError](err)
-	denied := ok && errors.Is(about, fs.ErrPermission) && !slices.Contains(dirs, about.Path) && backend.Kind(err) == nil
-	return denied || errors.Is(err, archive.ErrChanged)
+	return ok && errors.Is(about, fs.ErrPermission) && !slices.Contains(dirs, about.Path) && backend.Kind(err) == nil
 }
 
 func printableAll(texts []string) []string {

@@ -22,6 +22,7 @@ func TestCanSkip(t *testing.T) {
 		{"the directory itself", denied("d"), false},
 		{"a file that is gone", &fs.PathError{Op: "open", Path: "d/f", Err: fs.ErrNotExist}, false},
 		{"a file that changes", &archive.FileError{Path: "f", Err: archive.ErrChanged}, true},
+		{"a name that layers cannot hold", &archive.FileError{Path: ".wh.f", Err: backend.ErrInvalid}, true},
 		{"the store", &backend.Error{Op: "put", Backend: "local", Kind: backend.ErrDenied, Err: denied("store/blobs")}, false},
 	}
 	for _, tt := range tests {
