@@ -18,6 +18,8 @@ type Trace struct {
 	// Wait is called after an operation has waited for its turn, because as
 	// many as are allowed were under way.
 	Wait func(op string, waited time.Duration)
+	// Progress is called when an operation of several steps has done one.
+	Progress func()
 }
 
 type traceKey struct{}
@@ -65,6 +67,16 @@ func TraceWait(ctx context.Context, op string, waited time.Duration) {
 	for t := tracersOf(ctx); t != nil; t = t.outer {
 		if t.own.Wait != nil {
 			t.own.Wait(op, waited)
+		}
+	}
+}
+
+// TraceProgress reports to the traces of ctx that an operation gets on. Drivers call
+// it where calls take several requests one after the other.
+func TraceProgress(ctx context.Context) {
+	for t := tracersOf(ctx); t != nil; t = t.outer {
+		if t.own.Progress != nil {
+			t.own.Progress()
 		}
 	}
 }

@@ -37,6 +37,7 @@ func (c *client) send(req *http.Request, op string) (*http.Response, error) {
 		return nil, networkError(req.Context(), err)
 	}
 	notice(req.Context(), resp)
+	backend.TraceProgress(req.Context())
 	return resp, nil
 }
 

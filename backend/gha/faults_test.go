@@ -2,7 +2,6 @@ package gha_test
 
 import (
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -12,14 +11,11 @@ import (
 	"github.com/larder-build/larder/internal/ghaserver"
 )
 
-// TestFaults disturbs each request in turn, in both versions of the protocol if
-// there is time, without packs and with them. Each store is a scope.
+// TestFaults disturbs each request in turn: of all verbs, and of an export in
+// packs; if there is time, in both versions of the protocol, and of all verbs in
+// packs. Each store is a scope.
 func TestFaults(t *testing.T) {
-	versions := []int{2}
-	if os.Getenv("LARDER_SOAK") == "full" {
-		versions = []int{1, 2}
-	}
-	for _, version := range versions {
+	for _, version := range versions(2) {
 		for name, pack := range map[string]int64{"": 0, ", packs": 1 << 20} {
 			t.Run(fmt.Sprint("version ", version, name), func(t *testing.T) { disturb(t, version, pack) })
 		}
@@ -29,9 +25,14 @@ func TestFaults(t *testing.T) {
 func disturb(t *testing.T, version int, pack int64) {
 	t.Helper()
 	s := ghaserver.New(t, ghaserver.Options{})
+	var verbs []string
+	if pack > 0 && !thorough() {
+		verbs = []string{"Export"}
+	}
 	faultsuite.Run(t, faultsuite.Harness{
 		Server:   s.URL,
 		Confirms: true,
+		Verbs:    verbs,
 		Open: func(tb testing.TB, url, store string) backend.Backend {
 			tb.Helper()
 			b := open(tb, s, func(o *gha.Options) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -53,7 +52,7 @@ func wantSteps(t *testing.T, from larder.Target, want int) {
 // TestManyExporters has jobs of their own export to one ref at the same time.
 func TestManyExporters(t *testing.T) {
 	exporters := 12
-	if os.Getenv("LARDER_SOAK") == "full" {
+	if thorough() {
 		exporters = 50
 	}
 	for _, lag := range []time.Duration{0, 30 * time.Millisecond} {

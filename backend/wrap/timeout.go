@@ -44,7 +44,8 @@ const (
 // of a Put's source: between reads, between items, and while a source is read,
 // the clock stands still.
 //
-// A wait that a driver announces, as for the Retry-After of a store, is no stall.
+// A wait that a driver announces, as for the Retry-After of a store, is no stall, and
+// a step that it announces is progress, see [backend.Trace].
 //
 // A call is ended by canceling its context; a reader is closed as well, in case
 // its Read obeys no context.
@@ -75,9 +76,10 @@ func (t *timeout) start(ctx context.Context, op, key string, allowed time.Durati
 			Err: fmt.Errorf("stalled: no progress for %v", t.stall), Temporary: true,
 		}
 	})
-	return backend.WithTrace(ctx, &backend.Trace{Retry: func(_ string, _ error, wait time.Duration) {
-		w.extend(wait + allowed)
-	}}), w
+	return backend.WithTrace(ctx, &backend.Trace{
+		Retry:    func(_ string, _ error, wait time.Duration) { w.extend(wait + allowed) },
+		Progress: func() { w.extend(allowed) },
+	}), w
 }
 
 // forBytes is the time for an operation with n bytes that move out of sight.

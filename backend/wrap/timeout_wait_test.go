@@ -52,3 +52,44 @@ func TestTimeoutLeavesTimeForWaitsThatAreTold(t *testing.T) {
 		})
 	}
 }
+
+// stepping is a store whose calls take steps of a time each, and say so.
+type stepping struct {
+	*recorder
+
+	steps int
+	each  time.Duration
+}
+
+func (s stepping) GetRef(ctx context.Context, name string) (backend.Ref, error) {
+	for range s.steps {
+		select {
+		case <-time.After(s.each):
+		case <-ctx.Done():
+			return backend.Ref{}, ctx.Err()
+		}
+		backend.TraceProgress(ctx)
+	}
+	return s.recorder.GetRef(ctx, name)
+}
+
+func TestTimeoutTakesStepsForProgress(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		each   time.Duration
+		stalls bool
+	}{{"short ones", 29 * time.Second, false}, {"a long one", 31 * time.Second, true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := wrap.Timeout(stepping{&recorder{caps: everything}, 10, tt.each}, wrap.TimeoutOptions{})
+				began := time.Now()
+				_, err := b.GetRef(t.Context(), "main")
+				if tt.stalls {
+					checkStall(t, err, "get ref", time.Since(began), 30*time.Second)
+				} else if err != nil {
+					t.Errorf("GetRef(main) = %v, want nil", err)
+				}
+			})
+		})
+	}
+}

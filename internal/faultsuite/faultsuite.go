@@ -43,6 +43,8 @@ type Harness struct {
 	// before it reports success: an outage then may leave the new cache although
 	// the verb has failed.
 	Confirms bool
+	// Verbs are those of Export, Import and Copy that are disturbed; nil means all.
+	Verbs []string
 	// LayerSize is how many bytes the first layer has, which is there from the
 	// start; the second has half as many, the third a quarter. 0 means 10,000.
 	LayerSize int
@@ -65,6 +67,9 @@ func Run(t *testing.T, h Harness) {
 		h.LayerSize = 10_000
 	}
 	for _, v := range verbs() {
+		if h.Verbs != nil && !slices.Contains(h.Verbs, v.name) {
+			continue
+		}
 		t.Run(v.name, func(t *testing.T) { h.newStage(t, v).run(t) })
 	}
 	goleak.VerifyNone(t, current)

@@ -109,6 +109,21 @@ func AllQuirks() []Quirk {
 	}
 }
 
+// MixedQuirks returns the switches of AllQuirks together, as far as they do not
+// hide each other, for suites that have no time for each of them.
+func MixedQuirks() []Quirk {
+	mixed := []Quirk{{"strict", func(*Options) {}}, {"as others", func(*Options) {}}, {"errors as pages, with latency", func(*Options) {}}}
+	for _, q := range AllQuirks() {
+		into := &mixed[1]
+		if q.Name == "errors as pages" || q.Name == "latency" { // a page has no byte order mark
+			into = &mixed[2]
+		}
+		before := into.Set
+		into.Set = func(o *Options) { before(o); q.Set(o) }
+	}
+	return mixed
+}
+
 func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
