@@ -105,6 +105,9 @@ const (
 // listing of many blobs at a time that they are there, but not whether their
 // content is.
 func (s *store) Survey(ctx context.Context, keys []string) (found map[string]bucket.Object, rest []string, err error) {
+	if !s.packs.likely() && (s.rest == nil || len(keys) < surveyed) {
+		return nil, keys, nil // who asks for one of them looks for packs meanwhile
+	}
 	found, rest, err = s.surveyPacks(ctx, keys)
 	if err != nil || s.rest == nil || len(rest) < surveyed || !s.protocol.read {
 		return found, rest, err

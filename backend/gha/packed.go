@@ -123,6 +123,11 @@ func (s *store) surveyPacks(ctx context.Context, keys []string) (found map[strin
 	if err := s.packs.look(ctx); err != nil {
 		return nil, nil, err
 	}
+	return s.inPacks(ctx, keys)
+}
+
+// inPacks is surveyPacks for who has looked already.
+func (s *store) inPacks(ctx context.Context, keys []string) (found map[string]bucket.Object, rest []string, err error) {
 	places := map[string][]place{}
 	var all []place
 	for _, key := range keys {

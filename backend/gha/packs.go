@@ -81,19 +81,35 @@ const lookEvery = time.Minute
 
 // look brings what is known up to date, if there are packs or may be some.
 func (p *packs) look(ctx context.Context) error {
-	if !p.store.protocol.read {
+	if !p.store.protocol.read || !p.due() {
 		return nil
 	}
+	return p.catalogs.ask(ctx, func(ctx context.Context) error {
+		if !p.due() { // somebody else has just looked
+			return nil
+		}
+		return p.askAll(ctx)
+	})
+}
+
+// due reports whether what is known may be out of date.
+func (p *packs) due() bool {
 	p.mu.Lock()
-	due := p.store.opts.Pack > 0 || p.asked.IsZero() || time.Since(p.asked) > lookEvery
-	for _, d := range p.known {
-		due = due || len(d.places) > 0
-	}
+	old := p.asked.IsZero() || time.Since(p.asked) > lookEvery
 	p.mu.Unlock()
-	if !due {
-		return nil
+	return old || p.likely()
+}
+
+// likely reports whether there should be packs.
+func (p *packs) likely() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range p.known {
+		if len(d.places) > 0 {
+			return true
+		}
 	}
-	return p.refresh(ctx)
+	return p.store.opts.Pack > 0
 }
 
 // expect looks for packs before anything else is tried, where there should be some.
@@ -109,19 +125,21 @@ func (p *packs) expect(ctx context.Context) error {
 
 // refresh asks for the catalogs, unless somebody else does.
 func (p *packs) refresh(ctx context.Context) error {
-	return p.catalogs.ask(ctx, func(ctx context.Context) error {
-		group, limited := errgroup.WithContext(ctx)
-		for _, scope := range p.store.scopes.read {
-			group.Go(func() error { return p.ask(limited, scope) })
-		}
-		if err := group.Wait(); err != nil {
-			return err
-		}
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.asked = time.Now()
-		return nil
-	})
+	return p.catalogs.ask(ctx, p.askAll)
+}
+
+func (p *packs) askAll(ctx context.Context) error {
+	group, limited := errgroup.WithContext(ctx)
+	for _, scope := range p.store.scopes.read {
+		group.Go(func() error { return p.ask(limited, scope) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked = time.Now()
+	return nil
 }
 
 // locate finds out where the content of a pack is, unless that is known.

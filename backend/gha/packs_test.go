@@ -179,8 +179,6 @@ func TestPacksAreOff(t *testing.T) {
 
 // TestPacksAreReadByAll has packs read with packing on and off, in both versions,
 // from another branch, and where ranges are ignored.
-// TestPacksAreReadByAll has packs read with packing on and off, in both versions,
-// from another branch, and where ranges are ignored.
 func TestPacksAreReadByAll(t *testing.T) {
 	feature := []ghaserver.Scope{{Ref: featureRef, Permission: 3}, {Ref: mainRef, Permission: 1}}
 	main := []ghaserver.Scope{writer}

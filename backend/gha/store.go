@@ -2,6 +2,7 @@ package gha
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -133,12 +134,24 @@ func errNotFound() error {
 
 // Head implements [bucket.Store]. It is asked of blobs alone.
 func (s *store) Head(ctx context.Context, key string) (bucket.Object, error) {
-	packed, _, err := s.surveyPacks(ctx, []string{key})
-	if o, ok := packed[key]; ok || err != nil {
-		return o, err
+	if s.packs.likely() {
+		packed, _, err := s.surveyPacks(ctx, []string{key})
+		if o, ok := packed[key]; ok || err != nil {
+			return o, err
+		}
 	}
+	// Where no packs are expected, the look for them takes no time of its own.
+	looked := make(chan error, 1)
+	go func() { looked <- s.packs.look(ctx) }()
 	_, size, err := s.headBlob(ctx, key)
-	return bucket.Object{Size: size}, err
+	if lookErr := <-looked; !errors.Is(err, backend.ErrNotFound) || lookErr != nil {
+		return bucket.Object{Size: size}, cmp.Or(err, lookErr)
+	}
+	packed, _, lookErr := s.inPacks(ctx, []string{key})
+	if o, ok := packed[key]; ok || lookErr != nil {
+		return o, lookErr
+	}
+	return bucket.Object{}, err
 }
 
 // headBlob returns the entry of a blob and the size of the blob. The content may
