@@ -53,6 +53,32 @@ func TestTimeoutLeavesTimeForWaitsThatAreTold(t *testing.T) {
 	}
 }
 
+// TestTimeoutIsNotShortenedByProgress has a step be announced after a wait was.
+func TestTimeoutIsNotShortenedByProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		b := wrap.Timeout(announcing{&recorder{caps: everything}}, wrap.TimeoutOptions{})
+		if _, err := b.GetRef(ctx, "main"); err != nil {
+			t.Errorf("GetRef(main) = %v, want nil", err)
+		}
+	})
+}
+
+// announcing is a store that announces a wait of an hour, and then a step.
+type announcing struct{ *recorder }
+
+func (s announcing) GetRef(ctx context.Context, name string) (backend.Ref, error) {
+	backend.TraceRetry(ctx, "get", errors.New("too many requests"), time.Hour)
+	backend.TraceProgress(ctx)
+	select {
+	case <-time.After(time.Hour):
+	case <-ctx.Done():
+		return backend.Ref{}, ctx.Err()
+	}
+	return s.recorder.GetRef(ctx, name)
+}
+
 // stepping is a store whose calls take steps of a time each, and say so.
 type stepping struct {
 	*recorder

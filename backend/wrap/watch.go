@@ -14,6 +14,7 @@ type watch struct {
 
 	mu      sync.Mutex
 	timer   *time.Timer
+	until   time.Time     // when the timer ends, as far as it was extended
 	pauses  int           // the watch runs while it is 0
 	stalled error         // why the call was ended, or nil
 	done    chan struct{} // closed when the watch has ended the call
@@ -60,17 +61,22 @@ func (w *watch) resume(allowed time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.pauses--; w.pauses == 0 && w.stalled == nil {
+		w.until = time.Time{}
 		w.timer.Reset(allowed)
 	}
 }
 
-// extend gives the call another time from now on, if the clock runs.
+// extend gives the call another time from now on, if the clock runs and it has not
+// been given more.
 func (w *watch) extend(allowed time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.pauses == 0 && w.stalled == nil {
-		w.timer.Reset(allowed)
+	until := time.Now().Add(allowed)
+	if w.pauses > 0 || w.stalled != nil || until.Before(w.until) {
+		return
 	}
+	w.until = until
+	w.timer.Reset(allowed)
 }
 
 // verdict pauses the watch and returns err or, if the watch has ended the call,

@@ -79,13 +79,21 @@ func Run(t *testing.T, h Harness) {
 func (st *stage) run(t *testing.T) {
 	t.Helper()
 	p := &pool{requests: st.undisturbed(t), turns: make(chan struct{}, together)}
-	for name, fault := range st.h.passing() {
-		p.atEach(t, name+" once", func(t *testing.T, n int) { t.Helper(); st.once(t, fault, n) })
+	// Cases that are told how long something may take are run apart from others,
+	// which would keep the machine busy.
+	for _, stalls := range []bool{false, true} {
+		for name, fault := range st.h.passing() {
+			if (fault.Kind == faultproxy.Stall) == stalls {
+				p.atEach(t, name+" once", func(t *testing.T, n int) { t.Helper(); st.once(t, fault, n) })
+			}
+		}
+		for name, fault := range st.h.lasting() {
+			if (fault.Kind == faultproxy.Stall) == stalls {
+				p.atEach(t, name+" from then on", func(t *testing.T, n int) { t.Helper(); st.lasts(t, fault, n) })
+			}
+		}
+		p.running.Wait()
 	}
-	for name, fault := range st.h.lasting() {
-		p.atEach(t, name+" from then on", func(t *testing.T, n int) { t.Helper(); st.lasts(t, fault, n) })
-	}
-	p.running.Wait() // as the next ones are told how long they may take
 	p.atEach(t, "cancellation", func(t *testing.T, n int) { t.Helper(); st.canceled(t, n) })
 	p.running.Wait()
 }
