@@ -3,6 +3,8 @@ package larder_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -105,9 +107,41 @@ func TestWhatIsAskedForByNameIsNotOmitted(t *testing.T) {
 
 func TestSaveGoesOnWithoutWhatIsOmitted(t *testing.T) {
 	dir := t.TempDir()
-	to := []larder.Target{{Backend: full{mem.New(), nil, true}, Ref: "main"}}
-	report, err := larder.Save(t.Context(), "key", []larder.Directory{{Path: dir}}, to, larder.SaveOptions{})
-	if err != nil || report.Targets[0].Outcome != larder.Skipped {
-		t.Errorf("Save() = %+v, %v, want it to be skipped", report.Targets[0], err)
+	if err := os.WriteFile(filepath.Join(dir, "file"), []byte("content"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		refs bool
+		want []larder.Outcome
+	}{
+		{"alone", true, []larder.Outcome{larder.Skipped}},
+		{"only blobs are refused", true, []larder.Outcome{larder.Skipped, larder.Published, larder.Skipped}},
+		{"refs too", false, []larder.Outcome{larder.Skipped, larder.Published}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var to []larder.Target
+			for _, outcome := range tt.want {
+				target := larder.Target{Backend: mem.New(), Ref: "main"}
+				if outcome == larder.Skipped {
+					target.Backend = full{mem.New(), nil, tt.refs}
+				}
+				to = append(to, target)
+			}
+			report, err := larder.Save(t.Context(), "key", []larder.Directory{{Path: dir, Name: "dir"}}, to, larder.SaveOptions{})
+			if err != nil {
+				t.Fatalf("Save() = %v, want nil", err)
+			}
+			for i, want := range tt.want {
+				r := report.Targets[i]
+				if r.Outcome != want || (want == larder.Skipped) != (len(r.Degradations) == 1) {
+					t.Errorf("target %d: %s %+v, want %s", i, r.Outcome, r.Degradations, want)
+				}
+				found, err := larder.Lookup(t.Context(), "key", to[i:i+1], larder.RestoreOptions{})
+				if err != nil || found.Hit != (want == larder.Published) {
+					t.Errorf("target %d: Lookup() = %t, %v, want what was published", i, found.Hit, err)
+				}
+			}
+		})
 	}
 }

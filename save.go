@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/larder-build/larder/backend"
@@ -114,18 +115,14 @@ type SkippedFile struct {
 // A file that cannot be read, or changes while it is read, makes Save begin with
 // that directory again, a few times; then it is an error that names the file and
 // matches [archive.ErrChanged] if that is the reason. Targets fail together:
-// after an error none of them has the key, unless it is one of publishing itself.
+// after an error none of them has the key, unless it is one of publishing itself. A
+// target that takes no writes ([backend.Omittable]) is skipped.
 func Save(ctx context.Context, key string, dirs []Directory, to []Target, opts SaveOptions) (*SaveReport, error) {
 	s := &save{key: key, opts: opts.withDefaults(), report: &SaveReport{Key: key, Report: &Report{Schema: Schema}}}
 	if err := s.prepare(dirs, to); err != nil {
 		return s.report, err
 	}
-	err := s.run(ctx)
-	if len(to) == 1 && backend.Omittable(err) {
-		s.publishing.dests[0].skip(err)
-		err = nil
-	}
-	return s.report, err
+	return s.report, s.run(ctx)
 }
 
 // save is one call of Save.
@@ -180,8 +177,11 @@ func (s *save) run(ctx context.Context) error {
 	if err := s.read(ctx); err != nil {
 		return err
 	}
-	for {
+	for len(s.publishing.dests) > 0 {
 		saved, snapshots, err := s.directories(ctx)
+		if s.without(err) {
+			continue
+		}
 		if err != nil {
 			s.report.fail(err)
 			return err
@@ -195,6 +195,30 @@ func (s *save) run(ctx context.Context) error {
 		}
 		return err
 	}
+	return nil
+}
+
+// targetError is what a target says to the writing of a layer.
+type targetError struct {
+	*publisher
+	err error
+}
+
+// Error implements error.
+func (e *targetError) Error() string { return fmt.Sprintf("%s: %v", e.Target, e.err) }
+
+// Unwrap returns the target's error.
+func (e *targetError) Unwrap() error { return e.err }
+
+// without goes on without a target if err says that it takes no writes.
+func (s *save) without(err error) bool {
+	var of *targetError
+	if !backend.Omittable(err) || !errors.As(err, &of) {
+		return false
+	}
+	of.skip(of.err)
+	s.publishing.dests = slices.DeleteFunc(s.publishing.dests, func(p *publisher) bool { return p == of.publisher })
+	return true
 }
 
 // directories stores the layers of all directories.

@@ -3,7 +3,6 @@ package larder
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"runtime"
@@ -192,7 +191,7 @@ func (p *packing) make(ctx context.Context, i int) (err error) {
 	}
 	for _, t := range p.publishing.dests {
 		if err := p.put(ctx, t, layer.Descriptor, out.source()); err != nil {
-			return fmt.Errorf("%s: %w", t.Target, err)
+			return &targetError{t, err}
 		}
 	}
 	p.layers[i] = layer

@@ -3,7 +3,6 @@ package larder
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/larder-build/larder/backend"
@@ -43,7 +42,7 @@ func (s *save) remembered(ctx context.Context, d Directory) (*archive.Snapshot, 
 	for _, p := range s.publishing.dests {
 		has, err := p.has(ctx, layers)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p.Target, err)
+			return nil, &targetError{p, err}
 		}
 		if !has {
 			return nil, nil
