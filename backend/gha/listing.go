@@ -6,12 +6,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/larder-build/larder/backend"
 	"github.com/larder-build/larder/internal/bucket"
+	"github.com/larder-build/larder/internal/calls"
 )
 
 // What is listed and deleted is that of one scope: the one that is written or,
@@ -106,7 +108,8 @@ const (
 // content is.
 func (s *store) Survey(ctx context.Context, keys []string) (found map[string]bucket.Object, rest []string, err error) {
 	if !s.packs.likely() && (s.rest == nil || len(keys) < surveyed) {
-		return nil, keys, nil // who asks for one of them looks for packs meanwhile
+		found, err = s.surveyEntries(ctx, keys)
+		return found, nil, err
 	}
 	found, rest, err = s.surveyPacks(ctx, keys)
 	if err != nil || s.rest == nil || len(rest) < surveyed || !s.protocol.read {
@@ -123,6 +126,40 @@ func (s *store) Survey(ctx context.Context, keys []string) (found map[string]buc
 	loose := blobsIn(entries)
 	maps.Copy(loose, found)
 	return loose, nil, nil
+}
+
+// surveyEntries asks for the entry of each blob and, at the same time because none
+// are expected, for packs. It looks for those once: calls that wait for each
+// other's look say so, and would hide from themselves that it does not end.
+func (s *store) surveyEntries(ctx context.Context, keys []string) (map[string]bucket.Object, error) {
+	var mu sync.Mutex
+	found := make(map[string]bucket.Object, len(keys))
+	var missing []string
+	group, limited := errgroup.WithContext(ctx)
+	group.SetLimit(calls.Parallel)
+	group.Go(func() error { return s.packs.look(limited) })
+	for _, key := range keys {
+		group.Go(func() error {
+			_, size, err := s.headBlob(limited, key)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				found[key] = bucket.Object{Key: key, Size: size}
+			case errors.Is(err, backend.ErrNotFound):
+				missing = append(missing, key)
+			default:
+				return err
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	packed, _, err := s.inPacks(ctx, missing)
+	maps.Copy(found, packed)
+	return found, err
 }
 
 // deleting is how many entries are deleted at a time.
