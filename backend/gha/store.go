@@ -2,7 +2,6 @@ package gha
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -139,19 +138,15 @@ func (s *store) Head(ctx context.Context, key string) (bucket.Object, error) {
 		if o, ok := packed[key]; ok || err != nil {
 			return o, err
 		}
+		_, size, err := s.headBlob(ctx, key)
+		return bucket.Object{Size: size}, err
 	}
-	// Where no packs are expected, the look for them takes no time of its own.
-	looked := make(chan error, 1)
-	go func() { looked <- s.packs.look(ctx) }()
-	_, size, err := s.headBlob(ctx, key)
-	if lookErr := <-looked; !errors.Is(err, backend.ErrNotFound) || lookErr != nil {
-		return bucket.Object{Size: size}, cmp.Or(err, lookErr)
+	found, err := s.surveyEntries(ctx, []string{key})
+	o, ok := found[key]
+	if err == nil && !ok {
+		err = errNotFound()
 	}
-	packed, _, lookErr := s.inPacks(ctx, []string{key})
-	if o, ok := packed[key]; ok || lookErr != nil {
-		return o, lookErr
-	}
-	return bucket.Object{}, err
+	return o, err
 }
 
 // headBlob returns the entry of a blob and the size of the blob. The content may
